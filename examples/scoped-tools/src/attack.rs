@@ -1,4 +1,4 @@
-//! Mix-up: the browser comes back with an answer that another authorization server made.
+//! Mix-up attack: the browser returns with a response of another authorization server (RFC 9207 §1).
 
 use http::Method;
 use mcp_authz_reqwest::AuthorizedClient;
@@ -23,7 +23,7 @@ const FORGERIES: [(&str, &str); 2] = [
     ),
 ];
 
-/// Plays each forgery and fails if one of them gets anywhere.
+/// Plays each forgery; fails if one of them succeeds.
 pub(crate) async fn mix_up() -> anyhow::Result<()> {
     for (what, forged) in FORGERIES {
         println!("The browser comes back with {what}.");

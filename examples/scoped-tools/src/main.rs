@@ -1,5 +1,6 @@
-//! The main job on one page: a protected MCP server, its authorization server, and a client that meets them
-//! for the first time, logs a user in, calls a tool, is told that it needs more, and gets it.
+//! Complete example: a protected MCP server, its authorization server, and a client that discovers them.
+//!
+//! The client logs a user in, calls a tool, and steps up for a tool that needs a further scope.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the print is the example")]
 
@@ -19,11 +20,11 @@ use clap::{Parser, Subcommand};
 
 use crate::serve::Serve;
 
-/// A protected MCP server, its authorization server, and a client that meets them
+/// Protected MCP server, its authorization server, and a client that logs in at them
 #[derive(Parser)]
 #[command(name = "scoped-tools")]
 struct Cli {
-    /// Let your own browser log in instead of a scripted user
+    /// Log in with your own browser instead of the scripted user
     #[arg(long)]
     browser: bool,
     #[command(subcommand)]
@@ -37,11 +38,11 @@ enum Command {
         #[command(subcommand)]
         attack: Attack,
     },
-    /// Keep both servers running, for any MCP client
+    /// Run both servers for any MCP client
     Serve(Serve),
     /// Answer a consent page as its user would, without a browser
     Answer {
-        /// The address that a client asks its user to open
+        /// URL that a client asks its user to open
         url: String,
         /// Press "Deny" instead of "Allow"
         #[arg(long)]
@@ -51,7 +52,7 @@ enum Command {
 
 #[derive(Subcommand)]
 enum Attack {
-    /// A callback that another authorization server made
+    /// Callback with the response of another authorization server
     MixUp,
 }
 

@@ -1,4 +1,4 @@
-//! The client's side of the story, and the telling of it.
+//! MCP client of the example, and the run that prints its exchanges.
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ use crate::servers::Servers;
 use crate::story;
 use crate::user::ScriptedUser;
 
-/// Longest time that one call may take, a login included.
+/// Maximum duration of one call, a login included.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Runs the whole story and tells it.
+/// Runs the client against both servers and prints each step.
 pub(crate) async fn run(with_browser: bool) -> anyhow::Result<()> {
     let (tap, wire) = unbounded_channel();
     let servers = Servers::start(Some(tap)).await?;
@@ -44,7 +44,7 @@ pub(crate) async fn run(with_browser: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What an application does: connect, call a tool, call another. Nothing in it knows of OAuth.
+/// Connects and calls two tools, as an application does, without any code for OAuth.
 pub(crate) async fn client(mcp_url: &str, user: impl UserAgent) -> anyhow::Result<()> {
     let client = AuthorizedClient::new(mcp_url, "Scoped tools demo", user)?;
     let mcp = connect(client).await?;
@@ -54,7 +54,7 @@ pub(crate) async fn client(mcp_url: &str, user: impl UserAgent) -> anyhow::Resul
     Ok(())
 }
 
-/// An rmcp client that speaks through `client`.
+/// Connects an rmcp client that sends its requests through `client`.
 pub(crate) async fn connect(
     client: AuthorizedClient,
 ) -> anyhow::Result<RunningService<RoleClient, ClientConfig>> {
@@ -86,7 +86,7 @@ pub(crate) async fn call(
     Ok(())
 }
 
-/// Our own error where there is one inside rmcp's: it says who has to do what.
+/// Returns the `mcp-authz` error inside of rmcp's, because it names the next action.
 fn explain(error: impl std::error::Error + Send + Sync + 'static, what: &str) -> anyhow::Error {
     let ours = find_error(&error).cloned();
     match ours {
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
     use crate::servers::Servers;
 
-    /// Servers on a runtime of their own, so that stopping it kills them with all their connections.
+    /// Servers on their own runtime, whose end closes all their connections.
     struct Killable(Option<tokio::runtime::Runtime>);
 
     impl Killable {
@@ -128,7 +128,7 @@ mod tests {
         }
     }
 
-    /// What an error says, if it comes within the time that a person would wait.
+    /// Returns the message of an error that has to come within the patience of a user.
     async fn error_of(call: impl Future<Output = anyhow::Result<()>>) -> String {
         let outcome = tokio::time::timeout(Duration::from_secs(20), call).await;
         format!("{:#}", outcome.expect("no hang").expect_err("no server, no success"))

@@ -1,4 +1,4 @@
-//! Both servers, for any MCP client; alone, or beside others behind one issuer.
+//! Both servers for any MCP client, as one process or as one of several behind one issuer.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,13 +13,13 @@ use oauth_types::{Issuer, ResourceUri};
 use crate::servers::{Places, Servers, new_keys};
 use crate::storage::{self, StoreKind};
 
-/// What is served, and where.
+/// Options of `serve`.
 #[derive(Args)]
 pub(crate) struct Serve {
-    /// Where clients, grants and tokens are kept: `memory`, `sqlite:PATH`, or `postgres://...`
+    /// Store of clients, grants and tokens: `memory`, `sqlite:PATH`, or `postgres://...`
     #[arg(long, default_value = "memory")]
     store: StoreKind,
-    /// The file of server keys: that of all processes of an issuer. Beside SQLite's database if nothing is said
+    /// File of server keys, shared by all processes of an issuer; by default beside the SQLite database
     #[arg(long)]
     server_keys: Option<PathBuf>,
     /// Port of the MCP server on 127.0.0.1
@@ -28,19 +28,19 @@ pub(crate) struct Serve {
     /// Port of the authorization server on 127.0.0.1
     #[arg(long, default_value_t = 8001)]
     authorization_port: u16,
-    /// The MCP server's URL, where a proxy on this machine stands before it
+    /// Public URL of the MCP server behind a proxy on this machine
     #[arg(long, requires = "issuer")]
     mcp_url: Option<ResourceUri>,
-    /// The authorization server's URL, where a proxy on this machine stands before it
+    /// Public URL of the authorization server behind a proxy on this machine
     #[arg(long, requires = "mcp_url")]
     issuer: Option<Issuer>,
-    /// How long an access token lives, in seconds
+    /// Lifetime of an access token, in seconds
     #[arg(long, default_value_t = 600)]
     token_seconds: u64,
 }
 
 impl Serve {
-    /// Keeps both servers running until Ctrl-C or SIGTERM.
+    /// Runs both servers until Ctrl-C or SIGTERM.
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         match &self.store {
             StoreKind::Memory => self.serve(MemoryStore::default(), new_keys()?).await,

@@ -1,4 +1,4 @@
-//! The two servers, each on its own loopback port.
+//! MCP server and authorization server, each on its own loopback port.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use crate::tools::{self, Files};
 use crate::wire::{self, Tap};
 
-/// Both servers, running.
+/// Both running servers.
 pub(crate) struct Servers {
     pub(crate) mcp_url: String,
     pub(crate) issuer: Issuer,
@@ -28,18 +28,18 @@ pub(crate) struct Servers {
     pub(crate) authorization: Running,
 }
 
-/// Where the two servers are on 127.0.0.1; port 0 means any.
+/// Ports of the two servers on 127.0.0.1; port 0 means any free one.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Places {
     pub(crate) mcp_port: u16,
     pub(crate) authorization_port: u16,
-    /// Where clients find them, if that is elsewhere: at a proxy on this machine.
+    /// Public URL and issuer, if the servers are behind a proxy on this machine.
     pub(crate) public: Option<(ResourceUri, Issuer)>,
-    /// Time for what is being answered when they end.
+    /// Time to complete open requests when the servers stop.
     pub(crate) stop: Duration,
 }
 
-/// One server, until it is stopped.
+/// One running server.
 pub(crate) struct Running {
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
@@ -55,7 +55,7 @@ impl Running {
         Self { stop, task }
     }
 
-    /// Stops taking connections.
+    /// Stops accepting connections.
     pub(crate) async fn stop(self) {
         let _ = self.stop.send(());
         let _ = self.task.await;
@@ -63,13 +63,13 @@ impl Running {
 }
 
 impl Servers {
-    /// Starts both on any port, on a store that forgets everything at the end.
+    /// Starts both on free ports, with a store in memory.
     pub(crate) async fn start(tap: Option<Tap>) -> anyhow::Result<Self> {
         let store = Arc::new(MemoryStore::default());
         Self::start_on(store, new_keys()?, Places::default(), Lifetimes::default(), tap).await
     }
 
-    /// Starts both, on a store of one's own.
+    /// Starts both with the given store.
     pub(crate) async fn start_on(
         store: Arc<impl Store + 'static>,
         keys: ServerKeys,
@@ -92,7 +92,7 @@ impl Servers {
 
         // The authorization server.
         let config = Config::new(issuer.clone(), vec![uri.clone()], scopes.all().clone(), keys)?
-            // What every request needs, for clients that never name a scope.
+            // The base scope, for clients that never name a scope.
             .with_default_scope(scopes.base().clone())?
             .with_lifetimes(lifetimes)?;
         let authorization = AuthorizationServer::new(config, Arc::clone(&store), DemoLogin)
@@ -140,7 +140,7 @@ async fn bind(port: u16) -> anyhow::Result<(TcpListener, std::net::SocketAddr)> 
     Ok((listener, address))
 }
 
-/// Keys that nobody else has, and that are gone at the end.
+/// Draws server keys that exist only in this process.
 #[expect(clippy::disallowed_methods, reason = "the demo draws its own key")]
 pub(crate) fn new_keys() -> anyhow::Result<ServerKeys> {
     let mut bytes = [0; 32];

@@ -1,4 +1,4 @@
-//! Where the authorization server keeps what it gave out.
+//! Store of the authorization server: in memory, SQLite or PostgreSQL.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -8,14 +8,14 @@ use authorization_server::ServerKeys;
 use mcp_authz_postgres::PostgresStore;
 use mcp_authz_sqlite::{Settings, SqliteStore};
 
-/// Which store, by its name on the command line.
+/// Store, as named on the command line.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum StoreKind {
-    /// One that forgets everything at the end.
+    /// Store in memory; its content is lost at the end.
     Memory,
-    /// A database in this file.
+    /// SQLite database in this file.
     Sqlite(PathBuf),
-    /// A database that several processes share, at this URL, which may hold a password.
+    /// PostgreSQL database at this URL, which may contain a password.
     Postgres(String),
 }
 
@@ -34,7 +34,9 @@ impl FromStr for StoreKind {
     }
 }
 
-/// Opens the database, and its file of keys: beside it, if nothing is said. Elsewhere the two are not kept in one place.
+/// Opens the SQLite database and its file of keys.
+///
+/// The default is a file beside the database. In production keep the two apart.
 pub(crate) fn open(path: &Path, keys: Option<&Path>) -> anyhow::Result<(SqliteStore, ServerKeys)> {
     let store = SqliteStore::open(path, &Settings::default());
     let store = store.with_context(|| format!("cannot open {}", path.display()))?;
@@ -44,7 +46,7 @@ pub(crate) fn open(path: &Path, keys: Option<&Path>) -> anyhow::Result<(SqliteSt
     Ok((store, keys))
 }
 
-/// Opens the database that others may have opened, too, and the file of keys that they share.
+/// Opens the PostgreSQL database and the file of keys, both shared by all processes.
 pub(crate) async fn connect(url: &str, keys: &Path) -> anyhow::Result<(PostgresStore, ServerKeys)> {
     let store = PostgresStore::open(url, &mcp_authz_postgres::Settings::default()).await;
     let store = store.context("cannot open the PostgreSQL database")?;

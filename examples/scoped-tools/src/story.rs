@@ -1,4 +1,4 @@
-//! What should happen, in order, and why: each chapter recognizes its exchange on the wire and checks it.
+//! Expected HTTP exchanges in their order, each with a check and an explanation.
 
 use http::header::WWW_AUTHENTICATE;
 use http::{Method, StatusCode};
@@ -7,13 +7,13 @@ use tokio::sync::oneshot;
 
 use crate::wire::Exchange;
 
-/// One step of the story.
+/// One expected exchange.
 struct Chapter {
     title: &'static str,
     why: &'static str,
-    /// Whether an exchange is this chapter's, by its request.
+    /// Returns `true` if the request of an exchange is that of this chapter.
     is_it: fn(&Exchange) -> bool,
-    /// Whether the exchange is what it should be.
+    /// Returns `true` if the exchange is as expected.
     holds: fn(&Exchange) -> bool,
 }
 
@@ -45,7 +45,7 @@ fn gives(exchange: &Exchange, scope: &str) -> bool {
     exchange.status == StatusCode::OK
         && exchange.form_value("code_verifier").is_some()
         && exchange.form_value("resource").is_some()
-        // An answer without scope means what was asked for.
+        // A response without `scope` grants the requested scope (RFC 6749 §5.1).
         && exchange.member("scope").is_none_or(|granted| granted == scope)
         && exchange.member("access_token").is_some()
 }
@@ -160,11 +160,11 @@ const CHAPTERS: &[Chapter] = &[
     },
 ];
 
-/// Reads the wire and tells the story until the run is over.
+/// Checks and prints the exchanges until the run is over.
 ///
 /// # Errors
 ///
-/// Names the first step that did not happen, or not as it should.
+/// When an expected exchange is missing or fails its check; the first one is named.
 pub(crate) async fn tell(
     mut wire: UnboundedReceiver<Exchange>,
     mut over: oneshot::Receiver<()>,
@@ -206,7 +206,7 @@ pub(crate) async fn tell(
     }
 }
 
-/// Traffic that every MCP client has and that is no step of its own.
+/// Prints an exchange that every MCP client has and that is not a chapter.
 fn aside(exchange: &Exchange) {
     let what = if exchange.path == "/mcp" { exchange.operation() } else { exchange.path.clone() };
     println!("\n    ({} {what}: {})", exchange.method, exchange.status);

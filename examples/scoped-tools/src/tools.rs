@@ -1,5 +1,6 @@
-//! The MCP server of the demo: two tools over files in memory. It knows nothing of OAuth; which scopes
-//! a tool needs stands beside it, in [`scopes`].
+//! MCP server of the example: two tools over files in memory.
+//!
+//! The tools have no code for OAuth; [`scopes`] has the scopes of each tool.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,7 +14,7 @@ use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{tool, tool_router};
 use serde::Deserialize;
 
-/// What each tool needs.
+/// Returns the scopes of each tool.
 pub(crate) fn scopes() -> anyhow::Result<OperationScopes> {
     Ok(OperationScopes::new("files:read")?
         .tool("list-files", "files:read")?
@@ -25,24 +26,24 @@ pub(crate) fn scopes() -> anyhow::Result<OperationScopes> {
 pub(crate) struct Files(Arc<Mutex<BTreeMap<String, String>>>);
 
 impl Files {
-    /// A folder with one file in it.
+    /// Creates a folder with one file.
     pub(crate) fn with_readme() -> Self {
         let readme = ("readme.txt".to_owned(), "Hello.".to_owned());
         Self(Arc::new(Mutex::new(BTreeMap::from([readme]))))
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
-        // No operation leaves the map half changed, so poison carries no news.
+        // Poison is ignored, because no operation leaves the map half changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What `write-file` takes.
+/// Parameters of `write-file`.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct WriteFile {
     /// Name of the file
     name: String,
-    /// Its new content
+    /// New content of the file
     content: String,
 }
 
@@ -71,7 +72,7 @@ impl FileServer {
     }
 }
 
-/// The MCP endpoint, to be mounted behind a layer that decides who may call it.
+/// Returns the MCP endpoint, which has to be behind the layer that authorizes requests.
 pub(crate) fn service(
     resource: &Resource,
     files: Files,
@@ -79,7 +80,7 @@ pub(crate) fn service(
     StreamableHttpService::new(
         move || Ok(FileServer { files: files.clone() }),
         Arc::new(LocalSessionManager::default()),
-        // By itself rmcp refuses every name but loopback ones.
+        // By default rmcp refuses all host names except for loopback ones.
         StreamableHttpServerConfig::default().with_allowed_hosts(resource.host_names()),
     )
 }

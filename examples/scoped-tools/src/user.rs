@@ -1,4 +1,4 @@
-//! The user of the demo: reads the consent page and agrees, without a browser.
+//! Scripted user: reads the consent page and answers it, without a browser.
 
 use anyhow::Context as _;
 use client_flow::BrowserRequest;
@@ -7,7 +7,7 @@ use http::header::{COOKIE, LOCATION, SET_COOKIE};
 use mcp_authz_reqwest::{UserAgent, VisitError};
 use oauth_types::{FormWriter, RedirectUri};
 
-/// Follows the login as a browser would: cookies, form, redirect.
+/// Scripted browser of a login, with cookies, form and redirect.
 #[derive(Debug)]
 pub(crate) struct ScriptedUser {
     http: reqwest::Client,
@@ -18,12 +18,12 @@ impl ScriptedUser {
     pub(crate) fn new() -> anyhow::Result<Self> {
         let http =
             reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
-        // Nobody listens there: the scripted user reads the redirect instead of following it.
+        // Without a listener, because the scripted user reads the redirect instead of following it.
         let redirect_uri = RedirectUri::parse("http://127.0.0.1/callback")?;
         Ok(Self { http, redirect_uri })
     }
 
-    /// Opens the page, presses a button, and answers with where the server sends the browser.
+    /// Opens the page and presses a button; returns the URL to which the server redirects.
     async fn decide(&self, url: &str, decision: &str) -> Option<String> {
         let page = self.http.get(url).send().await.ok()?;
         let base = page.url().clone();
@@ -54,7 +54,7 @@ impl ScriptedUser {
     }
 }
 
-/// Answers the consent page at `url` and follows the redirect back to the client that waits for it.
+/// Answers the consent page at `url` and follows the redirect to the waiting client.
 pub(crate) async fn answer(url: &str, deny: bool) -> anyhow::Result<()> {
     let user = ScriptedUser::new()?;
     let callback = user.decide(url, if deny { "deny" } else { "allow" }).await;
@@ -65,7 +65,7 @@ pub(crate) async fn answer(url: &str, deny: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Names and values of the hidden inputs of our own consent page.
+/// Returns the names and values of the hidden inputs of the consent page.
 fn hidden_fields(html: &str) -> impl Iterator<Item = (&str, &str)> {
     html.split("<input ").skip(1).filter_map(|input| {
         let input = input.split('>').next()?;
@@ -91,12 +91,13 @@ impl UserAgent for ScriptedUser {
     }
 }
 
-/// A browser that an attacker's page has sent back: with the right `state`, and an answer that another
-/// authorization server made.
+/// Browser that an attacker's page redirects to the client.
+///
+/// The callback has the right `state` and the response of another authorization server.
 #[derive(Debug)]
 pub(crate) struct ForgedReturn {
     pub(crate) redirect_uri: RedirectUri,
-    /// Query of the forged callback; the state is added.
+    /// Query of the forged callback, to which `state` is added.
     pub(crate) forged: &'static str,
 }
 

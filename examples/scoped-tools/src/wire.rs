@@ -1,4 +1,4 @@
-//! Listens on the wire: what each server received and answered, with secrets shortened.
+//! Recorder of HTTP exchanges: requests and responses of each server, with shortened secrets.
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -12,7 +12,7 @@ use oauth_types::FormPairs;
 use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 
-/// One request and its answer.
+/// One request and its response.
 #[derive(Debug, Clone)]
 pub(crate) struct Exchange {
     pub(crate) method: Method,
@@ -22,14 +22,16 @@ pub(crate) struct Exchange {
     pub(crate) body: Bytes,
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
-    /// Empty for pages and event streams.
+    /// Body of the response; empty for pages and event streams.
     pub(crate) answer: Bytes,
 }
 
-/// Where exchanges are reported.
+/// Channel to which exchanges are reported.
 pub(crate) type Tap = UnboundedSender<Exchange>;
 
-/// Middleware that reports each exchange once its answer begins; an event stream is passed on unread.
+/// Middleware that reports each exchange when its response begins.
+///
+/// An event stream is passed on unread.
 pub(crate) async fn listen(tap: Tap, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
@@ -55,44 +57,44 @@ pub(crate) async fn listen(tap: Tap, request: Request, next: Next) -> Response {
     } else {
         body
     };
-    // Nobody listens any more when the demo is over.
+    // It fails only after the run, when the receiver is gone.
     let _ = tap.send(exchange);
     Response::from_parts(parts, body)
 }
 
 impl Exchange {
-    /// A header of the answer, or nothing.
+    /// Returns a header of the response, or an empty text.
     pub(crate) fn header(&self, name: http::HeaderName) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// A parameter of the query.
+    /// Returns a parameter of the query.
     pub(crate) fn query_value(&self, name: &'static str) -> Option<String> {
         value_of(&self.query, name)
     }
 
-    /// A parameter of a form body.
+    /// Returns a parameter of a form body.
     pub(crate) fn form_value(&self, name: &'static str) -> Option<String> {
         value_of(std::str::from_utf8(&self.body).ok()?, name)
     }
 
-    /// A parameter of the redirect that the answer is.
+    /// Returns a parameter of the redirect in the response.
     pub(crate) fn redirect_value(&self, name: &'static str) -> Option<String> {
         value_of(self.header(LOCATION).split_once('?')?.1, name)
     }
 
-    /// A member of a JSON answer.
+    /// Returns a member of a JSON response.
     pub(crate) fn member(&self, name: &str) -> Option<Value> {
         serde_json::from_slice::<Value>(&self.answer).ok()?.get(name).cloned()
     }
 
-    /// What an MCP request calls, for instance `tools/call list-files`.
+    /// Returns the operation of an MCP request, for example `tools/call list-files`.
     pub(crate) fn operation(&self) -> String {
         let operations = scope_stepup::Operation::of_body(&self.body).unwrap_or_default();
         operations.first().map(ToString::to_string).unwrap_or_default()
     }
 
-    /// The request and the answer as lines for people.
+    /// Returns readable lines of the request and the response.
     pub(crate) fn lines(&self) -> Vec<String> {
         let mut lines = vec![format!("--> {} {}", self.method, self.path)];
         if self.path == "/mcp" {
@@ -129,7 +131,7 @@ fn value_of(form: &str, name: &'static str) -> Option<String> {
     FormPairs::parse(form.as_bytes()).ok()?.value(name).ok()?.map(str::to_owned)
 }
 
-/// Parameters and members whose values are secrets, or as good as.
+/// Parameters and members whose values are shortened.
 const SECRET: [&str; 9] = [
     "access_token",
     "client_secret",
@@ -142,7 +144,7 @@ const SECRET: [&str; 9] = [
     "transaction",
 ];
 
-/// The first characters of a secret: enough to recognize it, not enough to use it.
+/// Returns the first characters of a secret: enough to recognize it, too few to use it.
 fn shown(name: &str, value: &str) -> String {
     if SECRET.contains(&name) {
         return value.chars().take(6).chain("...".chars()).collect();

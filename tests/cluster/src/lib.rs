@@ -1,7 +1,7 @@
-//! A PostgreSQL of a test's own: started in a folder that goes with it, stopped whatever becomes of the test.
+//! PostgreSQL server for tests, in a temporary folder; it ends with the test process.
 //!
-//! Debian's package `postgresql` is enough; nothing of it has to run. Each answer is kept by the disk before it is
-//! given, as in production (`fsync`), so that a server that is stopped at once is one that crashed.
+//! Debian's package `postgresql` has to be installed, without a running server. Commits are flushed to the disk, as in
+//! production (`fsync`), so an immediate shutdown is a crash.
 
 #![cfg(unix)]
 #![expect(clippy::disallowed_methods, reason = "it starts servers, and looks where they are")]
@@ -16,20 +16,21 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// What its one user, the owner of all, has to show over TCP.
+/// Password over TCP of the only user, who owns everything.
 const PASSWORD: &str = "cluster-password";
 
-/// Ends the server and removes its folder when nobody holds the other end of its input: when the process of the test
-/// ends, however it does.
+/// Shell script that stops the server and removes its folder when its input ends.
+///
+/// The input ends with the test process, even if that is killed.
 const GUARD: &str = "trap '' INT TERM HUP; cat >/dev/null; \
     \"$1/pg_ctl\" -D \"$2/data\" -m immediate -w stop >/dev/null 2>&1; rm -rf \"$2\"";
 
-/// A running server with databases in it.
+/// Running server with its databases.
 #[derive(Debug)]
 pub struct Cluster {
     programs: PathBuf,
     folder: PathBuf,
-    /// Whom it runs as, where that is not us: PostgreSQL does not run as root.
+    /// User and group of the server, if the tests run as root, which PostgreSQL refuses.
     user: Option<(u32, u32)>,
     port: u16,
     settings: String,
@@ -38,11 +39,11 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts a server, in a second or two.
+    /// Starts a server, which takes a second or two.
     ///
     /// # Errors
     ///
-    /// PostgreSQL is not installed, or does not start: with its words.
+    /// When PostgreSQL is not installed or does not start; the error has its message.
     pub fn start() -> io::Result<Self> {
         Self::start_with(&[])
     }
@@ -51,7 +52,7 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// As [`start`](Self::start)
+    /// Those of [`start`](Self::start).
     pub fn start_with(settings: &[(&str, &str)]) -> io::Result<Self> {
         let programs = programs()?;
         let user = other_user()?;
@@ -62,7 +63,7 @@ impl Cluster {
         let mut guard = Command::new("sh");
         guard.args(["-c", GUARD, "sh"]).arg(&programs).arg(&folder);
         let guard = as_user(&mut guard, user).current_dir("/").stdin(Stdio::piped()).spawn()?;
-        // Somebody else may take it before the server does, once in a blue moon.
+        // Another process can take the port before the server does, but that is very unlikely.
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
         let mut text = format!(
             "-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={} \
@@ -79,11 +80,11 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// The one that the tests of a process share, started by the first that asks.
+    /// Returns the server that the tests of a process share; the first call starts it.
     ///
     /// # Panics
     ///
-    /// With the reason, if there is none.
+    /// When it cannot be started, with the reason.
     #[expect(clippy::panic, reason = "a test without its server has failed")]
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Cluster> = OnceLock::new();
@@ -92,7 +93,7 @@ impl Cluster {
 
     fn initialize(&self) -> io::Result<()> {
         let password = self.folder.join("password");
-        // A program of another user's reads it, in a folder that nobody else may enter.
+        // The server runs as another user and reads it, in a folder that is closed to all others.
         fs::write(&password, PASSWORD)?;
         fs::set_permissions(&password, Permissions::from_mode(0o644))?;
         let mut initdb = self.program("initdb");
@@ -102,41 +103,41 @@ impl Cluster {
         run(&mut initdb).map(drop)
     }
 
-    /// A URL of the database that comes with the server, over TCP.
+    /// Returns the URL over TCP of the database that exists from the start.
     #[must_use]
     pub fn url(&self) -> String {
         self.url_of("postgres")
     }
 
-    /// A URL of this database, over TCP.
+    /// Returns the URL of this database over TCP.
     #[must_use]
     pub fn url_of(&self, database: &str) -> String {
         format!("postgres://postgres:{PASSWORD}@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// A URL of this database, over a socket in the folder.
+    /// Returns the URL of this database over a socket in the folder.
     #[must_use]
     pub fn socket_url_of(&self, database: &str) -> String {
         let folder = self.folder.display().to_string().replace('/', "%2F");
         format!("postgres://postgres@{folder}:{}/{database}", self.port)
     }
 
-    /// The URL of a new database, in which nothing is.
+    /// Creates an empty database; returns its URL.
     ///
     /// # Errors
     ///
-    /// PostgreSQL's words
+    /// When PostgreSQL reports an error.
     pub fn fresh_database(&self) -> io::Result<String> {
         let name = format!("fresh{}", self.databases.fetch_add(1, Ordering::Relaxed));
         self.sql("postgres", &format!("CREATE DATABASE {name}"))?;
         Ok(self.url_of(&name))
     }
 
-    /// What `psql` prints for these statements: a line a row, `|` between columns.
+    /// Returns the output of `psql`: one line for each row, `|` between columns.
     ///
     /// # Errors
     ///
-    /// PostgreSQL's words
+    /// When PostgreSQL reports an error.
     pub fn sql(&self, database: &str, statements: &str) -> io::Result<String> {
         let mut psql = self.program("psql");
         psql.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", database, "-c"]);
@@ -144,48 +145,48 @@ impl Cluster {
         run(&mut psql)
     }
 
-    /// All of a database as `pg_dump` writes it, for whoever steals one.
+    /// Returns a dump of a database by `pg_dump`, as an attacker could steal it.
     ///
     /// # Errors
     ///
-    /// PostgreSQL's words
+    /// When PostgreSQL reports an error.
     pub fn dump(&self, database: &str) -> io::Result<String> {
         let mut dump = self.program("pg_dump");
         dump.args(["-U", "postgres", "-d", database]);
         dump.arg("-h").arg(&self.folder).arg("-p").arg(self.port.to_string());
         let dump = run(&mut dump)?;
-        // Two lines of each dump are of random letters.
+        // Two lines of each dump have random letters.
         let is_same =
             |line: &&str| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict");
         Ok(dump.lines().filter(is_same).collect::<Vec<_>>().join("\n"))
     }
 
-    /// The port on the loopback interface; the same after each start.
+    /// Returns the port on the loopback interface, which is the same after each start.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The folder of its data, for whoever changes it while the server is down.
+    /// Returns the data folder, for changes while the server is down.
     #[must_use]
     pub fn data(&self) -> PathBuf {
         self.folder.join("data")
     }
 
-    /// Crashes the server: nobody is told, nothing is tidied up.
+    /// Crashes the server: connections break and nothing is flushed.
     ///
     /// # Errors
     ///
-    /// PostgreSQL's words
+    /// When PostgreSQL reports an error.
     pub fn shut_down_at_once(&self) -> io::Result<()> {
         self.stop("immediate")
     }
 
-    /// Stops the server in order: whoever is connected is told.
+    /// Stops the server in order, with a message to each connection.
     ///
     /// # Errors
     ///
-    /// PostgreSQL's words
+    /// When PostgreSQL reports an error.
     pub fn shut_down(&self) -> io::Result<()> {
         self.stop("fast")
     }
@@ -195,11 +196,11 @@ impl Cluster {
         run(control.arg("-D").arg(self.data()).args(["-m", mode, "-w", "stop"])).map(drop)
     }
 
-    /// Starts the server that was stopped, and waits until it answers.
+    /// Restarts the stopped server and waits until it answers.
     ///
     /// # Errors
     ///
-    /// PostgreSQL's words
+    /// When PostgreSQL reports an error.
     pub fn start_again(&self) -> io::Result<()> {
         let mut control = self.program("pg_ctl");
         control.arg("-D").arg(self.data()).arg("-l").arg(self.folder.join("log"));
@@ -210,21 +211,22 @@ impl Cluster {
         })
     }
 
-    /// Stops every process of the server where it is, until it is [thawed](Self::thaw): connections stay, and nothing
-    /// answers.
+    /// Suspends every process of the server until it is [thawed](Self::thaw).
+    ///
+    /// Connections stay open without answers.
     ///
     /// # Errors
     ///
-    /// Its processes are not found.
+    /// When its processes are not found.
     pub fn freeze(&self) -> io::Result<()> {
         self.signal("-STOP")
     }
 
-    /// Lets the server go on.
+    /// Resumes the server.
     ///
     /// # Errors
     ///
-    /// Its processes are not found.
+    /// When its processes are not found.
     pub fn thaw(&self) -> io::Result<()> {
         self.signal("-CONT")
     }
@@ -246,7 +248,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // One that is frozen does not stop.
+        // A frozen server cannot stop.
         let _ = self.thaw();
         drop(self.guard.stdin.take());
         let _ = self.guard.wait();
@@ -260,7 +262,7 @@ fn as_user(command: &mut Command, user: Option<(u32, u32)>) -> &mut Command {
     }
 }
 
-/// Root's servers run as `postgres`, who comes with the package, or as nobody.
+/// Returns the user of a server that root starts: `postgres` of the package, or `nobody`.
 fn other_user() -> io::Result<Option<(u32, u32)>> {
     let number = |arguments: &[&str]| -> io::Result<u32> {
         let printed = run(Command::new("id").args(arguments))?;
@@ -273,7 +275,7 @@ fn other_user() -> io::Result<Option<(u32, u32)>> {
     of("postgres").or_else(|_| of("nobody")).map(Some)
 }
 
-/// Where PostgreSQL's programs are: in the path, or where Debian puts its newest version.
+/// Returns the folder of PostgreSQL's programs: from the path, or Debian's newest version.
 fn programs() -> io::Result<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
@@ -305,7 +307,7 @@ fn is_program(path: &Path) -> bool {
     path.metadata().is_ok_and(|file| file.is_file())
 }
 
-/// What a program prints, or what it complains about.
+/// Runs a program; returns its output, or an error with its standard error.
 fn run(command: &mut Command) -> io::Result<String> {
     let output = command.stdin(Stdio::null()).output()?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

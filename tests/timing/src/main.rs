@@ -1,7 +1,7 @@
-//! Does the time that a decision takes tell what a secret is, or whether a client exists (attack rows 80, 81)?
+//! Timing side channels: the duration of a decision must reveal neither secrets nor clients (attack rows 80, 81).
 //!
-//! Each case runs one decision on two inputs, mixed at random, and compares the times with Welch's t-test, as
-//! dudect does. `cargo xtask timing` runs and judges them. It wants a machine that does nothing else.
+//! Each case runs one decision on two inputs, mixed at random, and compares the durations with Welch's t-test, as
+//! dudect does. `cargo xtask timing` runs and judges them, and needs an idle machine.
 
 use std::sync::OnceLock;
 
@@ -48,8 +48,9 @@ fn main() -> std::io::Result<()> {
     )
 }
 
-/// Times `decide` on both inputs, as often as was asked for, in random order. Every run gets a copy of its own,
-/// so that neither input is the one that the processor has at hand.
+/// Times `decide` on both inputs, in random order, once for each sample.
+///
+/// Every run gets its own copy, so that neither input is in the processor's cache.
 fn compare<I: Clone, T>(
     runner: &mut CtRunner,
     rng: &mut BenchRng,
@@ -66,7 +67,7 @@ fn compare<I: Clone, T>(
     }
 }
 
-/// A whole client authentication that fails, or not.
+/// Performs a whole client authentication, which may fail.
 fn authenticate((body, record): &(String, Option<&ClientAuthRecord>)) -> bool {
     let form = FormPairs::parse(body.as_bytes()).expect("a form");
     let presented = Presented::parse(&HeaderMap::new(), &form).expect("one method");
@@ -101,7 +102,7 @@ fn client_secret_basic(runner: &mut CtRunner, rng: &mut BenchRng) {
     });
 }
 
-/// The digest of the right one is the same as the stored one in every byte, of a wrong one in none.
+/// Compares the right secret with one whose digest differs in every byte.
 fn secret_digest(runner: &mut CtRunner, rng: &mut BenchRng) {
     let digest = SecretDigest::of(SECRET);
     compare(runner, rng, 1000, [SECRET, LAST_DIFFERS].map(str::to_owned), |text| {
@@ -109,7 +110,7 @@ fn secret_digest(runner: &mut CtRunner, rng: &mut BenchRng) {
     });
 }
 
-/// A wrong secret of a client, and of none.
+/// Compares a wrong secret of a known client with one of an unknown client.
 fn client_known(runner: &mut CtRunner, rng: &mut BenchRng) {
     let body = post(FIRST_DIFFERS);
     let record = record(AuthMethod::ClientSecretPost);
@@ -117,7 +118,7 @@ fn client_known(runner: &mut CtRunner, rng: &mut BenchRng) {
     compare(runner, rng, 1000, inputs, authenticate);
 }
 
-/// The right secret by another method than the registered one, and a wrong one by the right method.
+/// Compares the right secret by an unregistered method with a wrong one by the right method.
 fn client_method(runner: &mut CtRunner, rng: &mut BenchRng) {
     let [basic, post_only] =
         [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost].map(record);
@@ -125,7 +126,7 @@ fn client_method(runner: &mut CtRunner, rng: &mut BenchRng) {
     compare(runner, rng, 1000, inputs, authenticate);
 }
 
-/// An assertion whose signature is wrong, of a client with a key and of none.
+/// Compares an assertion with a wrong signature of a known client with one of an unknown client.
 fn assertion(runner: &mut CtRunner, rng: &mut BenchRng, header: &str, signature_bytes: usize) {
     let jwks = include_str!("../../../crates/client-auth/tests/keys/public.json");
     let jwks = serde_json::from_str(jwks).expect("JSON");
@@ -163,7 +164,9 @@ fn code_verifier(runner: &mut CtRunner, rng: &mut BenchRng) {
     compare(runner, rng, 1000, [first, last], |verifier| challenge.matches(verifier));
 }
 
-/// Also what the consent page's browser check and the refresh token check are made of.
+/// Compares a `state` that differs in its first byte with one that differs in its last.
+///
+/// The browser check of a consent and the MAC check of a refresh token use the same comparison.
 fn state(runner: &mut CtRunner, rng: &mut BenchRng) {
     let state = State::from_secret(Secret::new(SECRET));
     let inputs = [FIRST_DIFFERS, LAST_DIFFERS].map(str::to_owned);
