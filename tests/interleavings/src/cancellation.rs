@@ -1,4 +1,4 @@
-//! A caller gives up, be it the one who started the renewal or one who waits for it.
+//! Cancelled callers: the one that started the renewal, or one that waits for it.
 
 use crate::orders;
 use crate::world::{Fate, Wanted, run};

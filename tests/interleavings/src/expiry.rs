@@ -1,4 +1,4 @@
-//! Several find a value that has expired.
+//! Several callers that find an expired value.
 
 use crate::orders;
 use crate::world::{Fate, Held, Wanted, run};
@@ -36,7 +36,7 @@ fn three_and_eight_share_one_renewal() {
     orders::some(|| until(&[1; 8]));
 }
 
-/// Whoever finds the new value wanting too gets another, not the outcome that they have seen.
+/// A caller that needs more than the new value gets a further renewal.
 #[test]
 fn what_has_landed_is_not_waited_for_again() {
     orders::all(|| until(&[1, 2]));

@@ -1,9 +1,9 @@
-//! Renewals that fail: whom it concerns learns of it, and nobody else is kept from trying.
+//! Failed renewals: the affected callers get the failure, and the others can still try.
 
 use crate::orders;
 use crate::world::{End, Fate, Wanted, run};
 
-/// All have seen the same, and each ends with a failure that concerns it.
+/// All callers have seen the same value, and each ends with a failure of its kind.
 fn all_fail(callers: &[Wanted]) {
     let seen = run(
         |_, _| Fate::Fails,
@@ -37,7 +37,7 @@ fn of_a_login_is_every_users() {
     orders::some(|| all_fail(&[Wanted::Login, Wanted::StepUp(1)]));
 }
 
-/// Another's failure in between hides none.
+/// A failure of another kind in between does not hide the first.
 #[test]
 fn is_known_until_something_changes() {
     orders::some(|| all_fail(&[Wanted::StepUp(1), Wanted::StepUp(1), Wanted::StepUp(2)]));
@@ -51,7 +51,7 @@ fn of_many_is_shared_by_those_it_concerns() {
     orders::some(move || all_fail(&callers));
 }
 
-/// One that concerns nobody else keeps nobody else from trying.
+/// A failure of one kind does not keep callers of another kind from trying.
 #[test]
 fn is_tried_anew_by_others() {
     orders::all(|| {
@@ -71,7 +71,7 @@ fn is_tried_anew_by_others() {
     });
 }
 
-/// Whoever has seen that it failed, and wants it still, tries anew.
+/// A caller that has seen the failure and calls again starts a new renewal.
 #[test]
 fn is_tried_anew_by_those_who_come_later() {
     orders::all(|| {

@@ -1,4 +1,4 @@
-//! A login that waits for its user, and refreshes meanwhile.
+//! Refreshes while a login waits for its user.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -13,7 +13,7 @@ mod failure;
 mod kinds;
 mod teardown;
 
-/// In the place of the adapter's own.
+/// Replacement for the adapter's module of locks.
 mod sync {
     pub(crate) use shuttle::sync::{Arc, Mutex, MutexGuard, PoisonError};
 }

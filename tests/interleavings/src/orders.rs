@@ -1,19 +1,19 @@
-//! How many orders a test is run in.
+//! Number of orders in which a test runs: all of them, or a sample.
 
 use shuttle::scheduler::{DfsScheduler, PctScheduler, RandomScheduler, Scheduler};
 use shuttle::{Config, Runner};
 
-/// How often each sampling scheduler runs a test that is too large for all orders.
+/// Runs by each sampling scheduler of a test that is too large for all orders.
 const SAMPLES: usize = 4_000;
-/// How many changes of priority a sampled order has (the depth of the bugs it looks for).
+/// Changes of priority in a sampled order, which is the depth of the bugs that it finds.
 const DEPTH: usize = 3;
 
-/// Runs it in all orders.
+/// Runs a test in all orders.
 pub(crate) fn all(test: impl Fn() + Send + Sync + 'static) -> usize {
     run(DfsScheduler::new(None, false), test)
 }
 
-/// Runs it in a sample of orders, drawn in two ways.
+/// Runs a test in a sample of orders, drawn in two ways.
 pub(crate) fn some(test: impl Fn() + Send + Sync + Clone + 'static) {
     run(PctScheduler::new(DEPTH, SAMPLES), test.clone());
     run(RandomScheduler::new(SAMPLES), test);

@@ -1,4 +1,4 @@
-//! The renewal itself is torn down, as when the runtime that it was spawned on ends.
+//! Renewals that are torn down, as by the end of their runtime.
 
 use crate::orders;
 use crate::world::{Fate, Wanted, run};
@@ -44,7 +44,7 @@ fn while_eight_wait() {
     orders::some(|| first_fate(Fate::TornDown, 8));
 }
 
-/// Nobody waits again for what they have heard has ended.
+/// A caller does not wait again for a renewal whose end it has seen.
 #[test]
 fn is_heard_of_once() {
     for first in [Fate::NeverStarted, Fate::TornDown] {

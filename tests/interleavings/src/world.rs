@@ -46,21 +46,21 @@ impl Kind for Wanted {
     }
 }
 
-/// How many renewals of each sort have landed.
+/// Number of completed renewals of each kind.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(crate) struct Held {
     pub(crate) refreshes: usize,
     pub(crate) grants: usize,
 }
 
-/// How a caller ended without what it wanted.
+/// End of a caller without the renewal that it wanted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum End {
-    /// That renewal failed.
+    /// A renewal of this kind failed.
     Failed(Wanted),
-    /// The one it waited for was torn down.
+    /// The awaited renewal was torn down.
     Stopped,
-    /// Nobody was at what would have helped.
+    /// No renewal that would have helped was running.
     NoNews,
 }
 
@@ -103,9 +103,9 @@ pub(crate) struct Seen {
     pub(crate) held: Held,
     /// The renewals that were begun, in their order.
     pub(crate) begun: Vec<Wanted>,
-    /// Whether two were under way at a time.
+    /// `true` if two renewals ran at the same time.
     pub(crate) had_two: bool,
-    /// How the callers ended who were not given up.
+    /// Ends of the callers that were not cancelled.
     pub(crate) ends: Vec<(Wanted, Result<(), End>)>,
 }
 

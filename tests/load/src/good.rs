@@ -1,4 +1,4 @@
-//! Good traffic: calls of a tool, tokens of a client with a secret, and logins of a client with a document.
+//! Good traffic: tool calls, client credentials, and logins of a client with a metadata document.
 
 use core::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -23,10 +23,10 @@ pub(crate) const REDIRECT: &str = "https://app.example/cb";
 pub(crate) const MACHINE: &str = "machine";
 pub(crate) const MACHINE_SECRET: &str = "7Fjfp0ZBr1KtDRbnfVdmIw7Fjfp0ZBr1KtDRbnfVdmI";
 const CALL: &str = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"write-file","arguments":{"path":"notes/today.txt","text":"Buy milk, write the minutes, call Ada."},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"load","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}}}"#;
-/// Time in which an answer is of use.
+/// Maximum time until a useful response.
 const DEADLINE: Duration = Duration::from_secs(1);
 const AT_ONCE: usize = 16;
-/// Units that take turns: the kind of the unit with a number is at the number's remainder.
+/// Kinds of units in turn: a unit has the kind at its number modulo the length.
 const KINDS: [Kind; 8] = [
     Kind::Login,
     Kind::Call,
@@ -40,23 +40,23 @@ const KINDS: [Kind; 8] = [
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// A call of a tool on a connection that was used before.
+    /// Tool call on a connection that was used before.
     Call,
-    /// A call of a tool on a connection of its own.
+    /// Tool call on a new connection.
     CallOnNew,
-    /// A token of a client that acts for itself.
+    /// Token by client credentials.
     Token,
-    /// A whole login of a client with a document on a connection of its own, and a refresh.
+    /// Whole login of a client with a metadata document on a new connection, and a refresh.
     Login,
 }
 
-/// The places of the servers, as the server prints them.
+/// Parses the addresses of the servers, as the server prints them.
 pub(crate) fn places(text: &str) -> anyhow::Result<[SocketAddr; 2]> {
     let (authorization, mcp) = text.split_once(' ').context("two places")?;
     Ok([authorization.parse()?, mcp.parse()?])
 }
 
-/// An authorization request of the client with this document.
+/// Returns an authorization request of the client with this document.
 pub(crate) fn authorize(client_id: &str, mcp: SocketAddr) -> String {
     let challenge = verifier().challenge();
     let mut form = FormWriter::new();
@@ -83,7 +83,7 @@ pub(crate) struct Good {
     token: String,
 }
 
-/// Connections to one server that are kept.
+/// Open connections to one server, for reuse.
 struct Pool {
     server: SocketAddr,
     kept: Mutex<Vec<Connection>>,
@@ -104,7 +104,7 @@ impl Pool {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
     }
 
-    /// Sends a request on a connection that is kept, and anew if that was closed meanwhile, as every client does.
+    /// Sends a request on an open connection, and again on a new one if that was closed.
     async fn send(&self, request: Request<Full<Bytes>>) -> anyhow::Result<Response<Bytes>> {
         loop {
             let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -138,7 +138,7 @@ fn form_of(request: Builder, pairs: &[(&str, &str)]) -> anyhow::Result<Request<F
     Ok(request.body(Full::from(form.as_str().to_owned()))?)
 }
 
-/// A member of an answer that has to be good.
+/// Returns a member of a response that has to be a success.
 fn member(answer: &Response<Bytes>, name: &str) -> anyhow::Result<String> {
     let status = answer.status();
     ensure!(status == StatusCode::OK, "{status} {:?}", answer.body());
@@ -157,7 +157,7 @@ impl Good {
         Ok(good)
     }
 
-    /// The access token of a user, by a login of their own.
+    /// Logs a user in; returns the access token.
     pub(crate) async fn token_of(&self, user: &str) -> anyhow::Result<String> {
         let mut browser = self.authorization.open().await?;
         let user = format!("user={user}");
@@ -212,7 +212,7 @@ impl Good {
         Ok(request.body(Full::from(Bytes::from_static(CALL.as_bytes())))?)
     }
 
-    /// Does the unit with this number, and looks at every answer.
+    /// Performs the unit with this number and checks every response.
     async fn unit(&self, number: usize) -> anyhow::Result<()> {
         let kind = KINDS.get(number % KINDS.len()).context("a kind")?;
         let answer = match kind {
@@ -238,17 +238,17 @@ impl Good {
     }
 }
 
-/// What became of units that were sent at a rate.
+/// Results of units that were sent at a fixed rate.
 pub(crate) struct Outcome {
     sent: usize,
-    /// Milliseconds until each right answer, in order.
+    /// Milliseconds until each correct response, sorted.
     taken: Vec<f64>,
-    /// The first thing that went wrong.
+    /// First error.
     wrong: Option<String>,
 }
 
 impl Outcome {
-    /// The share of units that were answered rightly in time.
+    /// Returns the share of units with correct responses in time.
     pub(crate) fn share(&self) -> f64 {
         self.taken.len() as f64 / self.sent as f64
     }
@@ -265,7 +265,7 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Sends so many units a second, whatever becomes of those before.
+/// Sends units at a fixed rate, without waiting for earlier ones.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small count")]
 pub(crate) async fn open_loop(good: &Arc<Good>, rate: f64, time: Duration) -> Outcome {
     let pace = Pace::new(rate);

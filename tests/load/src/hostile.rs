@@ -19,27 +19,27 @@ use crate::server::NAMES;
 use crate::wire::{Connection, connect};
 use crate::{Pace, until_stopped};
 
-/// How often something is tried again, in a second, and made-up documents are named.
+/// Repeated attempts, and requests with made-up documents, per second.
 const AGAIN: f64 = 300.0;
-/// Connections that are opened in a second at first.
+/// Connections per second at the start.
 const FIRST: f64 = 5_000.0;
 const MAX_BODY: usize = mcp_authz_axum::ProtectLayer::<
     mcp_authz_axum::StoreVerifier<Arc<authorization_server::MemoryStore>>,
 >::MAX_BODY;
 const MAX_FORM: usize = oauth_types::FormPairs::MAX_BYTES;
 
-/// A kind of hostile traffic.
+/// Kind of hostile traffic.
 #[derive(Clone, Copy)]
 pub(crate) enum Attack {
     /// Connections to the MCP server on which nothing is sent.
     Idle { connections: usize, addresses: usize },
-    /// Bodies of the largest size at both servers, of which the last byte does not come. The first server takes them
-    /// with a good token, the other from anybody.
+    /// Bodies of maximum size at both servers, without their last byte.
+    ///
+    /// The MCP server gets them with a valid token, the authorization server without one.
     Stalled { bodies: usize },
     /// MCP sessions of one user.
     Sessions { wanted: usize },
-    /// Authorization requests of clients that nobody heard of: half of their documents are there, and half of their
-    /// hosts silent.
+    /// Authorization requests of unknown clients; half of their documents exist, the other hosts are silent.
     Documents { addresses: usize },
 }
 
@@ -66,7 +66,7 @@ impl Attack {
     }
 }
 
-/// One attacker, and what became of the attempts.
+/// One attacker with the results of the attempts.
 struct Attacker {
     authorization: SocketAddr,
     mcp: SocketAddr,
@@ -74,7 +74,7 @@ struct Attacker {
     token: String,
     count: usize,
     addresses: usize,
-    /// The first octets but one of its addresses.
+    /// Second octet less 10, and third octet, of its addresses.
     network: [u8; 2],
     tried: AtomicUsize,
     held: AtomicUsize,

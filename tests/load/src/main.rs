@@ -44,7 +44,7 @@ const SENT: f64 = 0.5;
 /// Share of its rate that good traffic has to keep.
 const KEPT: f64 = 0.9;
 
-/// One kind of hostile traffic, and the server that it meets.
+/// One kind of hostile traffic and the options of the attacked server.
 struct Case {
     name: &'static str,
     attack: Attack,
@@ -190,7 +190,7 @@ async fn round(case: &Case, network: usize, web: &str) -> anyhow::Result<Round> 
     })
 }
 
-/// The median of some figures, the least and the most.
+/// Median, minimum and maximum of some figures.
 struct Spread {
     median: f64,
     least: f64,
@@ -212,7 +212,7 @@ impl core::fmt::Display for Spread {
     }
 }
 
-/// This program in another role. It ends when its input does.
+/// This program in another role, which ends with its input.
 struct Process {
     child: Child,
     input: Option<ChildStdin>,
@@ -229,7 +229,7 @@ impl Process {
         Ok(Self { child, input, lines })
     }
 
-    /// The rest of the next line, which has to begin like this.
+    /// Returns the rest of the next line, which has to begin with `prefix`.
     fn line(&mut self, prefix: &str) -> anyhow::Result<String> {
         let mut line = String::new();
         self.lines.read_line(&mut line)?;
@@ -242,7 +242,7 @@ impl Process {
         self.line(prefix)
     }
 
-    /// Time for which all threads of the process have run.
+    /// Returns the processor time of all threads of the process.
     fn cpu_time(&self) -> Duration {
         let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id()));
         let nanos = threads.into_iter().flatten().flatten().filter_map(|thread| {
@@ -252,7 +252,7 @@ impl Process {
         Duration::from_nanos(nanos.sum())
     }
 
-    /// Memory that the process holds, in MiB.
+    /// Returns the memory of the process, in MiB.
     fn memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
         let status = status.unwrap_or_default();
@@ -264,7 +264,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // If either fails, the process is gone already.
+        // Both fail only if the process has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -277,7 +277,7 @@ async fn until_stopped() {
     drop(ended.await);
 }
 
-/// Spreads what one attacker or client does over time: so many a second.
+/// Fixed rate for the actions of one attacker or client.
 struct Pace {
     start: Instant,
     rate: f64,

@@ -1,4 +1,4 @@
-//! The server that is measured, and the web on which clients publish documents.
+//! Measured server, and the web on which clients publish their documents.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -34,10 +34,10 @@ const ROOT: &[u8] = include_bytes!("../../../crates/mcp-authz-axum/tests/keys/ro
 const CERTIFICATE: &[u8] = include_bytes!("../../../crates/mcp-authz-axum/tests/keys/site.pem");
 const KEY: &[u8] = include_bytes!("../../../crates/mcp-authz-axum/tests/keys/site.key.pem");
 
-/// Made-up host names that lead to the web of this measurement.
+/// Number of made-up host names that resolve to the web of this measurement.
 pub(crate) const NAMES: usize = 20_000;
 
-/// What differs from the defaults, so that one machine stands for many.
+/// Options that differ from the defaults, because one machine plays many.
 #[derive(Clone, Copy)]
 pub(crate) struct Options {
     pub(crate) by_local_network: usize,
@@ -68,7 +68,7 @@ impl Options {
     }
 }
 
-/// Takes the word of a cookie for the user.
+/// Login that trusts a cookie with the name of the user.
 struct ByCookie;
 
 impl Login for ByCookie {
@@ -94,7 +94,7 @@ impl Tools {
     }
 }
 
-/// Serves until the input ends, and says where: `server AUTHORIZATION MCP`.
+/// Serves until the input ends; prints the addresses as `server AUTHORIZATION MCP`.
 pub(crate) async fn run((web, options): (u16, Options)) -> anyhow::Result<()> {
     wire::allow_descriptors(options.descriptors)?;
     let authorization = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
@@ -144,7 +144,9 @@ pub(crate) async fn run((web, options): (u16, Options)) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Serves the document of whichever client is asked for, over TLS; hosts whose names begin with `tar` stay silent.
+/// Serves the document of every requested client over TLS.
+///
+/// Hosts whose names begin with `tar` stay silent.
 pub(crate) async fn web() -> anyhow::Result<()> {
     let certificate = CertificateDer::from_pem_slice(CERTIFICATE)?;
     let key = PrivateKeyDer::from_pem_slice(KEY)?;
