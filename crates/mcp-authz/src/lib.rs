@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod guide;
+
 pub use oauth_types;
 
 #[cfg(feature = "client")]
