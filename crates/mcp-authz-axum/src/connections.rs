@@ -1,13 +1,13 @@
-//! Bounds of the connections that are open at once, in all and by network.
+//! Limits on open connections, in total and per network, and the choice of idle ones to close.
 //!
-//! | a new connection comes while | then |
+//! | a new connection comes while | closed are |
 //! |---|---|
-//! | its network has as many as it may | the idle ones of this network that waited longest are closed, or else the new one |
-//! | there are as many as there may be in all | the idle ones of the network with most connections, or else of any, or else the new one |
-//! | the process has no descriptor left | the same, for all listeners of the process |
+//! | its network is at its limit | the longest idle ones of this network, or else the new one |
+//! | the listener is at its total limit | idle ones of the largest network, or any idle ones, or else the new one |
+//! | the process has no descriptor left | an eighth of the idle ones of the listener with most idle ones |
 //!
-//! A connection is idle while no whole request of it is under way: between requests, and while a head or a body is on its
-//! way. One whose answer is an event stream is not.
+//! A connection is idle until a request has arrived completely: between requests, and while a head or a body is being
+//! received. It counts as active while its answer is sent, which for an event stream lasts until the stream ends.
 
 mod activity;
 
@@ -25,7 +25,7 @@ use tracing::warn;
 pub(crate) use self::activity::{Activity, Answering};
 use crate::network::{Network, SHARES, networks};
 
-/// Deadlines and numbers of the connections that [`serve`](crate::serve()) holds.
+/// Deadlines and limits of the connections that [`serve`](crate::serve()) holds.
 ///
 /// ```
 /// use core::time::Duration;
@@ -36,52 +36,59 @@ use crate::network::{Network, SHARES, networks};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct ConnectionLimits {
-    /// From the opening of a connection, or the answer before, to the end of a request's head: 30 seconds. An idle
-    /// connection is closed as soon.
+    /// Time for a request's head to arrive: 30 seconds by default.
+    ///
+    /// It is counted from the opening of the connection or from the previous answer, so an idle connection is closed
+    /// after this time.
     pub head: Duration,
-    /// From the word to stop to the end of what is being answered: 10 seconds.
+    /// Time for answers under way to end after the stop signal: 10 seconds by default.
     pub stop: Duration,
-    /// Connections in all: 10,000. When the process has fewer descriptors, idle connections are closed as soon as
-    /// those run out.
+    /// Maximum number of connections: 10,000 by default.
+    ///
+    /// When the process has fewer file descriptors, idle connections are closed as soon as those run out.
     pub in_all: usize,
-    /// Connections of one network, an IPv4 address or a /64 of IPv6: 256. The /56 around it may have twice as many and
-    /// the /48 four times. Raise it where a proxy connects from a public address.
+    /// Maximum number of connections of one network: 256 by default.
+    ///
+    /// A network is an IPv4 address or an IPv6 /64. The /56 around it may have twice as many, and the /48 four times.
+    /// Raise the limit where a proxy connects from a public address.
     pub by_network: usize,
-    /// The same for a loopback or private address: 10,000, because a reverse proxy connects from such an address for
-    /// everybody.
+    /// Maximum number of connections of one local network: 10,000 by default.
+    ///
+    /// It replaces [`by_network`](Self::by_network) for loopback and private addresses, because a reverse proxy
+    /// connects from such an address for all clients.
     pub by_local_network: usize,
 }
 
 impl ConnectionLimits {
-    /// Sets [`head`](Self::head): the deadline of a request's head.
+    /// Sets [`head`](Self::head), the time for a request's head to arrive.
     #[must_use]
     pub const fn with_head(mut self, head: Duration) -> Self {
         self.head = head;
         self
     }
 
-    /// Sets [`stop`](Self::stop): the time for what is being answered at the end.
+    /// Sets [`stop`](Self::stop), the time for answers under way to end.
     #[must_use]
     pub const fn with_stop(mut self, stop: Duration) -> Self {
         self.stop = stop;
         self
     }
 
-    /// Sets [`in_all`](Self::in_all): the number of connections in all.
+    /// Sets [`in_all`](Self::in_all), the maximum number of connections.
     #[must_use]
     pub const fn with_in_all(mut self, in_all: usize) -> Self {
         self.in_all = in_all;
         self
     }
 
-    /// Sets [`by_network`](Self::by_network): the number of connections of one network.
+    /// Sets [`by_network`](Self::by_network), the maximum for one network.
     #[must_use]
     pub const fn with_by_network(mut self, by_network: usize) -> Self {
         self.by_network = by_network;
         self
     }
 
-    /// Sets [`by_local_network`](Self::by_local_network): the number of connections of one local address.
+    /// Sets [`by_local_network`](Self::by_local_network), the maximum for one local network.
     #[must_use]
     pub const fn with_by_local_network(mut self, by_local_network: usize) -> Self {
         self.by_local_network = by_local_network;
@@ -101,7 +108,7 @@ impl Default for ConnectionLimits {
     }
 }
 
-/// Connections that one listener holds.
+/// Open connections of one listener.
 pub(crate) struct Connections {
     limits: ConnectionLimits,
     started: Instant,
@@ -113,9 +120,9 @@ struct State {
     next: u64,
     open: HashMap<u64, Open>,
     counts: HashMap<Network, usize>,
-    /// Connections that were closed for others, or refused, since the last event.
+    /// Connections closed to make room, or refused, since the last log event.
     closed: usize,
-    /// Connections that were closed to make room and are not dropped yet.
+    /// Connections closed to make room whose descriptors are still open.
     closing: usize,
     told: Option<Instant>,
 }
@@ -125,14 +132,14 @@ struct Open {
     activity: Arc<Activity>,
 }
 
-/// Listeners of this process, which share its descriptors.
+/// Listeners of this process, which share its file descriptors.
 static LISTENERS: Mutex<Vec<Weak<Connections>>> = Mutex::new(Vec::new());
 
-/// Time between two events about closed connections.
+/// Minimum time between two log events about closed connections.
 const BETWEEN_EVENTS: Duration = Duration::from_secs(60);
 
 impl Connections {
-    /// Part of the idle connections that is closed when descriptors run out.
+    /// Divisor of the idle connections to close when file descriptors run out.
     const FREED: usize = 8;
 
     pub(crate) fn new(limits: ConnectionLimits) -> Arc<Self> {
@@ -144,7 +151,9 @@ impl Connections {
         own
     }
 
-    /// Takes a connection in, in place of idle ones if need be; `None` if it has to be closed.
+    /// Admits a connection, or returns `None` if it has to be closed.
+    ///
+    /// Idle connections are closed for it where a limit is reached.
     pub(crate) fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<Connection> {
         let networks = networks(peer);
         let mut state = self.state();
@@ -165,7 +174,7 @@ impl Connections {
         Some(Connection { id, connections: Arc::clone(self), activity })
     }
 
-    /// Makes room in each of the networks, and in all.
+    /// Returns `true` if a connection fits the limits, once idle ones are closed.
     fn has_room(&self, state: &mut State, peer: IpAddr, networks: &[Option<Network>; 3]) -> bool {
         let by_network = match is_local_ip(peer) {
             true => self.limits.by_local_network,
@@ -181,17 +190,18 @@ impl Connections {
         state.open.len() < self.limits.in_all || state.close_idle_of_most(self.limits.in_all)
     }
 
-    /// Closes an eighth of the idle connections of the listener of this process that has most of them, to free
-    /// descriptors, those of the networks with most connections first. Returns `false` if none was idle.
+    /// Closes idle connections to free file descriptors of the process.
     ///
-    /// That is more than a full bound frees, because every further call costs all listeners a wait.
+    /// It closes an eighth of the idle connections of the listener that has most of them, beginning with the networks
+    /// with most connections. That is more than a reached limit closes, because every further call makes all listeners
+    /// wait. Returns `true` if a connection was idle.
     pub(crate) fn close_idle_anywhere() -> bool {
         let listeners = LISTENERS.lock().unwrap_or_else(PoisonError::into_inner);
         let listeners: Vec<_> = listeners.iter().filter_map(Weak::upgrade).collect();
         let idle = listeners.iter().map(|listener| (listener.state().idle().count(), listener));
         let Some((idle, fullest)) = idle.max_by_key(|(idle, _)| *idle) else { return false };
         let mut state = fullest.state();
-        // Those that were closed before have not given their descriptors back yet.
+        // While earlier ones still hold their descriptors, closing more would free too many.
         if state.closing == 0 {
             state.close_idle_of_largest(idle.div_ceil(Self::FREED));
         }
@@ -221,15 +231,18 @@ impl Connections {
 }
 
 impl State {
-    /// Part of a full bound that is closed at once, so that not every new connection looks through all.
+    /// Divisor of a reached limit that gives the number of connections to close.
+    ///
+    /// Closing several at once is cheaper, because each search reads all connections.
     const PART: usize = 64;
 
     fn idle(&self) -> impl Iterator<Item = (u64, u64, &Open)> {
         self.open.iter().filter_map(|(id, open)| Some((open.activity.idle_since()?, *id, open)))
     }
 
-    /// Closes the connections of a network, or of any, that were idle longest: a part of the bound, at least one.
-    /// Returns `false` if none was idle.
+    /// Closes the longest idle connections of one network, or of all for `None`.
+    ///
+    /// It closes a part of the limit and at least one. Returns `true` if a connection was idle.
     fn close_idle(&mut self, network: Option<&Network>, bound: usize) -> bool {
         let is_in = |open: &Open| network.is_none_or(|own| open.networks.contains(&Some(*own)));
         let idle = self.idle().filter(|(.., open)| is_in(open));
@@ -241,8 +254,9 @@ impl State {
         !idle.is_empty()
     }
 
-    /// Closes so many of the idle connections: those of the networks with most connections, and of one network those that
-    /// were idle longest.
+    /// Closes up to `part` idle connections, those of the largest networks first.
+    ///
+    /// Within one network, those that were idle longest come first.
     fn close_idle_of_largest(&mut self, part: usize) {
         let size = |open: &Open| {
             let counts = open.networks.iter().flatten().filter_map(|own| self.counts.get(own));
@@ -264,7 +278,7 @@ impl State {
         }
     }
 
-    /// The same for the network that has most connections, so that one network makes room for the others.
+    /// Closes idle connections of the largest network, or of any if it has none.
     fn close_idle_of_most(&mut self, bound: usize) -> bool {
         let most = self.counts.iter().max_by_key(|(_, count)| **count).map(|(network, _)| *network);
         self.close_idle(most.as_ref(), bound) || self.close_idle(None, bound)
@@ -284,7 +298,7 @@ impl State {
     }
 }
 
-/// A connection that is counted until it is dropped.
+/// Admitted connection, which counts against the limits until it is dropped.
 pub(crate) struct Connection {
     id: u64,
     connections: Arc<Connections>,
@@ -306,7 +320,7 @@ impl Drop for Connection {
     fn drop(&mut self) {
         let mut state = self.connections.state();
         if state.remove(self.id).is_none() {
-            // It was closed to make room.
+            // It is no longer listed because it was closed to make room.
             state.closing = state.closing.saturating_sub(1);
         }
     }
@@ -327,7 +341,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// A request that has arrived whole.
+    /// Starts a request that has arrived completely.
     fn answering(connection: &Connection) -> Arc<Answering> {
         let answering = connection.activity().answer();
         answering.arrived();
@@ -350,7 +364,7 @@ mod tests {
         let other = own.admit(ip("8.8.4.2")).unwrap();
         let answered = answering(&first);
         let fourth = own.admit(attacker).unwrap();
-        // The first answers, so the second is the one that waited longest.
+        // The first is active, so the second has been idle longest.
         assert!(is_closed(&second).await && !is_closed(&first).await && !is_closed(&third).await);
         let all = [&first, &third, &fourth].map(answering);
         assert!(own.admit(attacker).is_none(), "none of this network is idle");
@@ -394,12 +408,12 @@ mod tests {
             open.extend(own.admit(ip(&format!("1.1.1.{number}"))));
             assert!(own.state().open.len() <= 10);
         }
-        // Those of the full network first; then, when no network has more than others, the oldest of all.
+        // The full network makes room first; once all networks are equal, the longest idle connection does.
         for connection in open.iter().take(8) {
             assert!(is_closed(connection).await);
         }
         drop(good);
-        // A proxy on this machine connects for everybody.
+        // A local reverse proxy connects for all clients.
         let local = connections(10, 1);
         let open: Vec<_> = (0..10).filter_map(|_| local.admit(ip("127.0.0.1"))).collect();
         assert_eq!(open.len(), 10);

@@ -1,5 +1,7 @@
-//! Cross-origin requests of clients that run in browsers (Fetch §3.2, CORS): answers to preflights, and the response
-//! headers that a page may read. Cookies count nowhere, so `Access-Control-Allow-Credentials` is never sent.
+//! Cross-origin requests (CORS, Fetch §3.2) of clients that run in browsers.
+//!
+//! These layers answer preflights and name the response headers that a page may read. Cookies are ignored, so
+//! `Access-Control-Allow-Credentials` is never sent.
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use oauth_types::header::{
 use resource_server::Resource;
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
-/// Request headers of OAuth and MCP that a browser asks about first.
+/// Request headers of OAuth and MCP that a preflight has to allow.
 const REQUEST_HEADERS: [HeaderName; 8] = [
     AUTHORIZATION,
     CONTENT_TYPE,
@@ -27,11 +29,11 @@ const REQUEST_HEADERS: [HeaderName; 8] = [
     MCP_NAME,
 ];
 
-/// Response headers that clients act on.
+/// Response headers that clients need to read.
 const RESPONSE_HEADERS: [HeaderName; 4] =
     [WWW_AUTHENTICATE, RETRY_AFTER, DPOP_NONCE, MCP_SESSION_ID];
 
-/// Time for which a browser remembers the answer to a preflight.
+/// Time for which a browser may cache the answer to a preflight.
 const MAX_AGE: Duration = Duration::from_secs(600);
 
 fn cors() -> CorsLayer {
@@ -41,12 +43,17 @@ fn cors() -> CorsLayer {
         .max_age(MAX_AGE)
 }
 
-/// For what pages of any origin may call with this method: public documents, and endpoints that look at no cookie.
+/// Creates the layer for routes that pages of any origin may call.
+///
+/// These are public documents, and endpoints that ignore cookies.
 pub(crate) fn public(method: Method) -> CorsLayer {
     cors().allow_origin(Any).allow_methods([method])
 }
 
-/// For a request of a page to a resource, if that is one: its server says which origins may read the answer.
+/// Creates the layer for a cross-origin request to a protected resource.
+///
+/// The resource's settings decide which origins may read the answer. Returns `None` for a request without `Origin`, and
+/// for an `OPTIONS` request that is not a preflight.
 pub(crate) fn of_resource<B>(resource: &Arc<Resource>, request: &Request<B>) -> Option<CorsLayer> {
     let headers = request.headers();
     if !headers.contains_key(ORIGIN) {
@@ -61,14 +68,14 @@ pub(crate) fn of_resource<B>(resource: &Arc<Resource>, request: &Request<B>) -> 
     if request.method() != Method::OPTIONS {
         return Some(cors);
     }
-    // Any other OPTIONS is a request like every other, and needs a token.
+    // An OPTIONS request without this header is no preflight, so it needs a token like any other request.
     headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD).then(|| {
         let more = headers_of_mcp(headers);
         cors.allow_headers(REQUEST_HEADERS.into_iter().chain(more).collect::<Vec<_>>())
     })
 }
 
-/// Further headers of MCP that a preflight asks for: tools name their own (`Mcp-Param-…`).
+/// Returns further MCP headers of a preflight, such as a tool's `Mcp-Param-…`.
 fn headers_of_mcp(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> {
     let lines = headers.get_all(ACCESS_CONTROL_REQUEST_HEADERS).iter();
     let names = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));

@@ -1,7 +1,7 @@
-//! Ends connections so that the peer gets its last answer.
+//! Lingering close of connections, so that the peer receives the last answer (RFC 9112 §9.6).
 //!
-//! A kernel resets a connection that is closed while the peer still sends, and the peer then loses an answer that it has
-//! not read, such as 431, 413 or 401. So what it sends is read for a moment and dropped.
+//! A kernel resets a connection that is closed while the peer still sends. The peer then loses an unread answer, such
+//! as 431, 413 or 401. Further bytes are therefore read and discarded for a moment.
 
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
@@ -15,16 +15,16 @@ use tokio::time::{Sleep, sleep};
 
 use crate::connections::Activity;
 
-/// Most that is read behind the last answer, in bytes.
+/// Maximum number of bytes that are read after the last answer.
 const MAX_UNREAD: usize = 256 * 1024;
 /// Longest time to wait for the peer to close its side.
 const MAX_WAIT: Duration = Duration::from_secs(1);
 
-/// A connection of a listener.
+/// Connection of a listener that lingers when it is shut down.
 pub(crate) struct Lingering {
     stream: TcpStream,
     activity: Arc<Activity>,
-    /// Set once nothing more is written.
+    /// Bytes and time that are left to linger, set after the last write.
     end: Option<(usize, Pin<Box<Sleep>>)>,
 }
 

@@ -1,4 +1,4 @@
-//! Routes that publish protected resource metadata (RFC 9728 §3).
+//! Routes of protected resource metadata (RFC 9728 §3).
 
 use core::fmt;
 use std::collections::BTreeSet;
@@ -12,22 +12,23 @@ use resource_server::Resource;
 use crate::cors;
 use crate::routes::route_exactly;
 
-/// The routes of a resource's metadata: public, so mount them beside the protected service.
+/// Returns the routes that publish the metadata of one resource (RFC 9728 §3).
 ///
-/// The document is at the well-known path of the resource, and at the root of its host as well. A router that serves
-/// several resources takes [`metadata_routes_of`] instead: two routers with the root document cannot be merged.
+/// The routes are public, so mount them beside the protected service. The document is at the well-known path of the
+/// resource, and at the root of its host as well. Use [`metadata_routes_of`] for a router with several resources,
+/// because two routers with the root document cannot be merged.
 ///
-/// Paths are served letter for letter, also those that axum would read as a pattern (`/:tenant/mcp`, `/*/mcp`).
+/// Paths are served literally, even those that axum would read as a pattern (`/:tenant/mcp`, `/*/mcp`).
 pub fn metadata_routes(resource: &Resource) -> Router {
     let paths = resource.metadata_paths();
     let routes = paths.fold(Router::new(), |router, path| publish(router, path, resource));
     routes.layer(cors::public(Method::GET))
 }
 
-/// The routes of the metadata of several resources that one router serves.
+/// Returns the routes that publish the metadata of several resources.
 ///
-/// Each document is at the well-known path of its resource. The root of the host, where a client looks that does not
-/// find it there, has a document only if it belongs to one resource: if that is the host's root, or the only one.
+/// Each document is at the well-known path of its resource. Clients fall back to the root of the host; a document is
+/// there only if it belongs to one resource, which is the host's root or the only resource.
 ///
 /// ```
 /// use axum::Router;
@@ -46,7 +47,7 @@ pub fn metadata_routes(resource: &Resource) -> Router {
 ///
 /// # Errors
 ///
-/// [`SameMetadataPath`] if two of the resources publish their metadata at one path: they differ in no more than their
+/// [`SameMetadataPath`] if two of the resources publish their metadata at one path. Such resources differ only in their
 /// host or query, so one router cannot serve both.
 pub fn metadata_routes_of(resources: &[Resource]) -> Result<Router, SameMetadataPath> {
     if let [resource] = resources {
@@ -70,7 +71,7 @@ fn publish(router: Router, path: &str, resource: &Resource) -> Router {
     route_exactly(router, path, any(handler))
 }
 
-/// Two resources of one router publish their metadata at the same path.
+/// Error for two resources of one router with the same metadata path.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SameMetadataPath {
     path: Box<str>,

@@ -1,24 +1,26 @@
-//! Networks by which requests and connections are counted.
+//! Networks by which requests and connections are counted for rate and connection limits.
 //!
-//! An IPv4 address costs its holder something, and is counted by itself. A subscriber line of IPv6 comes with 256 networks
-//! of 64 bits (a /56) and a site with 65,536 (a /48), so that a bound for each /64 alone is none.
+//! An IPv4 address is scarce, so each is counted by itself. An IPv6 subscriber line comes with 256 networks of 64 bits
+//! (a /56) and a site with 65,536 (a /48), so the networks around a /64 are counted as well.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Widths at which an IPv6 address is counted.
+/// Prefix lengths at which an IPv6 address is counted.
 const WIDTHS: [u32; 3] = [64, 56, 48];
 
-/// Multiples of its bound that the networks of each width may reach together, the narrowest first.
+/// Multiples of a limit that the networks of each width share, narrowest first.
 pub(crate) const SHARES: [u16; 3] = [1, 2, 4];
 
-/// A network, by its first address and its width in bits.
+/// Network, as its first address and its prefix length in bits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct Network {
     first: IpAddr,
     width: u32,
 }
 
-/// The networks of an address, the narrowest first: itself for IPv4; its /64, /56 and /48 for IPv6.
+/// Returns the networks of an address, the narrowest first.
+///
+/// They are the address itself for IPv4, and its /64, /56 and /48 for IPv6.
 pub(crate) fn networks(address: IpAddr) -> [Option<Network>; 3] {
     match address.to_canonical() {
         first @ IpAddr::V4(_) => [Some(Network { first, width: 32 }), None, None],
@@ -28,7 +30,7 @@ pub(crate) fn networks(address: IpAddr) -> [Option<Network>; 3] {
     }
 }
 
-/// The narrowest network of an address, by its first address.
+/// Returns the first address of the narrowest network around an address.
 pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,

@@ -1,12 +1,12 @@
-//! The address that a request comes from. `X-Forwarded-For` counts only where the host trusts the proxy that wrote it.
+//! Client address of a request, from its connection or from `X-Forwarded-For` of a trusted proxy.
 //!
-//! | the request | counts as |
+//! | the request comes | and counts as |
 //! |---|---|
-//! | of a peer that is no trusted proxy, with `X-Forwarded-For` or without | the peer; the header is told to the log |
-//! | of a trusted proxy, with entries | the last entry that is no trusted proxy: what stands before it anybody may have written |
-//! | the same, and an entry cannot be read (`unknown`, `_hidden`, empty) | the proxy that wrote this entry |
-//! | of a trusted proxy, without the header | the proxy; told to the log |
-//! | without the address of its peer | nothing: no limit holds; told to the log |
+//! | from a peer that is not a trusted proxy, with `X-Forwarded-For` or without | the peer; the header is logged |
+//! | from a trusted proxy, with entries | the last one that is not a trusted proxy; earlier ones may be forged |
+//! | the same, with an unreadable entry (`unknown`, `_hidden`) | the proxy that wrote this entry; logged |
+//! | from a trusted proxy, without the header | the proxy; logged |
+//! | without the address of its peer | unknown, so it is not limited; logged |
 
 use core::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -19,20 +19,20 @@ use tracing::warn;
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// Addresses that are proxies of the host's own.
+/// Addresses of proxies whose `X-Forwarded-For` is trusted.
 #[derive(Clone)]
 pub(crate) struct TrustedProxies {
     is_trusted: Arc<dyn Fn(IpAddr) -> bool + Send + Sync>,
     told: Arc<Told>,
 }
 
-/// Events that an operator needs once, and that anybody can cause.
+/// Log events that are written once, because any client can cause them.
 struct Told {
     nobody: Once,
     silent: Once,
-    /// Of a proxy on this machine or network, which is most likely the operator's own.
+    /// Untrusted header from a local peer, most likely the operator's proxy.
     local: Once,
-    /// Of any other peer. It does not use up the event of a local one.
+    /// Untrusted header from any other peer, logged apart from local ones.
     distant: Once,
 }
 
@@ -43,8 +43,9 @@ impl TrustedProxies {
         Self { is_trusted: Arc::new(is_trusted), told: Arc::new(told) }
     }
 
-    /// Returns the address that a request comes from, as far as a trusted peer says it; `None` if the server does not
-    /// know its peers.
+    /// Returns the client address of a request, or `None` if its peer is unknown.
+    ///
+    /// `X-Forwarded-For` is read only where the peer is a trusted proxy.
     pub(crate) fn peer<B>(&self, request: &Request<B>) -> Option<IpAddr> {
         let Some(ConnectInfo(connected)) = request.extensions().get::<ConnectInfo<SocketAddr>>()
         else {
@@ -65,7 +66,7 @@ impl TrustedProxies {
         }
         let mut proxy = connected;
         let lines = request.headers().get_all(FORWARDED_FOR).iter().rev();
-        // Any bytes may stand there: each entry is read by itself.
+        // Entries are parsed one by one as bytes, because a forged one may be invalid UTF-8.
         for entry in lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b',')) {
             match read(entry) {
                 Some(address) if (self.is_trusted)(address) => proxy = address,
@@ -98,7 +99,7 @@ impl Told {
     }
 }
 
-/// Reads an entry: an address, with a port or without, IPv6 in brackets or without.
+/// Parses an entry: an address with an optional port, IPv6 with or without brackets.
 fn read(entry: &[u8]) -> Option<IpAddr> {
     let text = str::from_utf8(entry).ok()?.trim().trim_matches('"');
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);

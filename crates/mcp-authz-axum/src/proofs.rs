@@ -1,4 +1,4 @@
-//! Proofs of possession, carried to the decision: what the client asked for, and whether a proof was used before.
+//! Replay check of DPoP proofs at the resource server (RFC 9449 §11.1), and the path that a proof has to name.
 
 use core::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,16 +13,17 @@ use tracing::warn;
 
 use crate::sweeper::Sweeper;
 
-/// Memory of the proofs that were used: of this process, and of a store where several share one.
+/// Used DPoP proofs of this process, and of a store that several processes share.
 #[derive(Clone)]
 pub(crate) struct Proofs {
-    /// Counts each user's share. Where a store is shared, that says which proofs were used: one that the store did not
-    /// get may be sent again.
+    /// Proofs that this process has seen, which count each user's share.
+    ///
+    /// With a shared store, the store decides about replay, so a proof that failed to reach it may be presented again.
     here: Arc<Mutex<SeenProofs>>,
     shared: Option<Arc<PutOnce>>,
 }
 
-/// [`Store::put_once`] of some store.
+/// Type-erased [`Store::put_once`].
 type PutOnce = dyn Fn(SecretDigest, UnixTime, UnixTime) -> Outcome + Send + Sync;
 type Outcome = Pin<Box<dyn Future<Output = Result<Replay, StoreError>> + Send>>;
 
@@ -48,7 +49,7 @@ impl Proofs {
         Self { here: Arc::clone(&self.here), shared: Some(Arc::new(put_once)) }
     }
 
-    /// Goes on with a bound token, if its proof was not used before.
+    /// Resumes the check of a bound token, unless its proof was used before.
     pub(crate) async fn resume<'a>(
         &self,
         step: CheckReplay<'a>,
@@ -70,7 +71,9 @@ impl Proofs {
     }
 }
 
-/// The path that a client asked for: a router that nests others takes their prefix off.
+/// Returns the path that the client requested.
+///
+/// A nesting router removes its prefix from the request's URI, so the original URI is used where it is known.
 pub(crate) fn path<B>(request: &Request<B>) -> &str {
     let original = request.extensions().get::<OriginalUri>();
     original.map_or(request.uri(), |original| &original.0).path()

@@ -1,4 +1,4 @@
-//! Activity of one connection: a request under way, or idle since a time.
+//! Activity of one connection: answering a request, or idle since some time.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
@@ -6,12 +6,14 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// State of one connection: it answers, or has been idle since a time.
+/// State of one connection: answering a request, or idle since some time.
 pub(crate) struct Activity {
     started: Instant,
-    /// Milliseconds after the listener started; [`ANSWERING`](Self::ANSWERING) while a request is under way.
+    /// Milliseconds from the listener's start to the beginning of idleness.
+    ///
+    /// [`ANSWERING`](Self::ANSWERING) while a request is under way.
     idle_since: AtomicU64,
-    /// Bytes came that belong to no whole request.
+    /// `true` if bytes arrived after the end of the last complete request.
     has_unread: AtomicBool,
     close: Notify,
 }
@@ -30,8 +32,10 @@ impl Activity {
         activity
     }
 
-    /// Begins a request, which is under way from the end of its body until the guard is dropped. Till then its
-    /// connection is idle from now on, because a client sends a part of a body as cheaply as a part of a head.
+    /// Starts a request, which ends when the returned guard is dropped.
+    ///
+    /// The connection counts as idle until the body has arrived, because an attacker can send a part of a body as
+    /// cheaply as a part of a head.
     pub(crate) fn answer(self: &Arc<Self>) -> Arc<Answering> {
         self.rest();
         Arc::new(Answering(Arc::clone(self)))
@@ -41,17 +45,17 @@ impl Activity {
         self.has_unread.store(true, Ordering::Relaxed);
     }
 
-    /// Returns `true` if the peer may be sending what nobody reads.
+    /// Returns `true` if the peer may have sent bytes that are still unread.
     pub(crate) fn has_unread(&self) -> bool {
         self.has_unread.load(Ordering::Relaxed)
     }
 
-    /// Has the connection make room for others.
+    /// Signals the connection to close, so that another one can be admitted.
     pub(super) fn close(&self) {
         self.close.notify_one();
     }
 
-    /// Waits until the connection has to make room for others.
+    /// Completes when the connection has to close.
     pub(super) async fn closed(&self) {
         self.close.notified().await;
     }
@@ -62,23 +66,25 @@ impl Activity {
         self.idle_since.store(now, Ordering::Relaxed);
     }
 
-    /// Returns the milliseconds after which it was idle; `None` while a request is under way.
+    /// Returns the time at which idleness began, or `None` during a request.
+    ///
+    /// The time is in milliseconds since the listener's start.
     pub(super) fn idle_since(&self) -> Option<u64> {
         Some(self.idle_since.load(Ordering::Relaxed)).filter(|since| *since != Self::ANSWERING)
     }
 }
 
-/// A request, from the end of its head to the end of its answer.
+/// Guard of one request, from the end of its head to the end of its answer.
 pub(crate) struct Answering(Arc<Activity>);
 
 impl Answering {
-    /// Notes that the body has ended.
+    /// Records that the request's body has arrived completely.
     pub(crate) fn arrived(&self) {
         self.0.has_unread.store(false, Ordering::Relaxed);
         self.begin();
     }
 
-    /// Notes that no more of the body is waited for.
+    /// Records that the connection is active, because its body is no longer awaited.
     pub(crate) fn begin(&self) {
         self.0.idle_since.store(Activity::ANSWERING, Ordering::Relaxed);
     }

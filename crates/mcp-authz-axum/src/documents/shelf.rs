@@ -1,13 +1,13 @@
-//! Documents and key sets that were fetched, with the times for which they may be used (RFC 9111 §4.2).
+//! Cache of fetched client documents and key sets, with their freshness (RFC 9111 §4.2).
 //!
-//! | age of a document | it is |
+//! | age of a document | treatment |
 //! |---|---|
-//! | fresh, as its headers say, within a minute and a day | used |
-//! | out of date for less than an hour, unless its headers forbid that | asked for again, and used while there is no answer (RFC 9111 §4.2.4) |
-//! | older, or taken back by an answer of its host | not used |
+//! | fresh by its headers, for at least a minute and at most a day | used |
+//! | stale for less than an hour, unless headers forbid it | fetched again; used while the host is silent (§4.2.4) |
+//! | older, or withdrawn by an answer of its host | discarded |
 //!
-//! An entry that `in_use` displaces returns to `named` under the same lock. `moka` tells of what it evicts only later,
-//! to a listener, so that a document in use could be in neither.
+//! `lru` is used instead of `moka`, because an entry that `in_use` displaces has to return to `named` under the same
+//! lock. `moka` reports evictions later, to a listener, so that a document in use could be missing from both.
 
 use core::time::Duration;
 use std::collections::HashMap;
@@ -25,36 +25,38 @@ use oauth_types::{ClientMetadataUrl, UnixTime};
 
 pub(super) type Fetch<T> = Shared<BoxFuture<'static, Result<T, DocumentRefused>>>;
 
-/// Documents of one kind. Those of clients that got a token have places of their own: whoever names clients, even ones
-/// whose documents are good, displaces none that is in use.
+/// Cached documents of one kind, by URL.
+///
+/// Documents of clients that got a token are kept apart, so that naming many clients with valid documents cannot
+/// displace them.
 pub(super) struct Shelf<T> {
     named: LruCache<ClientMetadataUrl, Known<T>>,
     in_use: LruCache<ClientMetadataUrl, Known<T>>,
-    /// Fetches that are under way: all who ask meanwhile wait for the same one.
+    /// Fetches under way, each shared by all callers that need its URL.
     pub(super) fetches: HashMap<ClientMetadataUrl, Fetch<T>>,
 }
 
-/// A document that was fetched.
+/// Fetched document, or the reason for its refusal.
 pub(super) struct Known<T> {
     pub(super) value: Result<T, DocumentRefused>,
     pub(super) times: Times,
     /// Time of the last attempt to fetch it.
     pub(super) asked: UnixTime,
-    /// The last attempt came to no answer.
+    /// `true` if the last attempt got no answer.
     pub(super) is_missed: bool,
 }
 
-/// Ends of use (exclusive).
+/// Expiry times of a cached document (exclusive).
 #[derive(Clone, Copy)]
 pub(super) struct Times {
-    /// End of the time in which it counts as new.
+    /// End of freshness: fresh while `now < fresh`.
     pub(super) fresh: UnixTime,
-    /// End of the time in which it is used where a new one cannot be had.
+    /// End of stale use while fetches fail: usable while `now < stale`.
     pub(super) stale: UnixTime,
 }
 
 impl<T: Clone> Shelf<T> {
-    /// Most documents that are kept of each sort, 1,000; those that nobody asked for longest go first.
+    /// Capacity of each cache, 1,000; the least recently used entries go first.
     const KEPT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(999);
 
     pub(super) fn new() -> Self {
@@ -66,13 +68,14 @@ impl<T: Clone> Shelf<T> {
         self.in_use.get_mut(url).or_else(|| self.named.get_mut(url))
     }
 
-    /// Returns `true` if a client with this document or these keys got a token. Whoever names clients makes none of
-    /// them so.
+    /// Returns `true` if a client with this document or these keys got a token.
+    ///
+    /// Naming a client in a request is not enough.
     pub(super) fn is_in_use(&self, url: &ClientMetadataUrl) -> bool {
         self.in_use.contains(url)
     }
 
-    /// Takes note that a client got a token.
+    /// Records that a client got a token, which moves its document to `in_use`.
     pub(super) fn mark_used(&mut self, url: &ClientMetadataUrl) {
         if let Some(known) = self.named.pop(url)
             && let Some((url, displaced)) = self.in_use.push(url.clone(), known)
@@ -81,7 +84,9 @@ impl<T: Clone> Shelf<T> {
         }
     }
 
-    /// Takes note of how a fetch ended. `refetch` is the shortest time between two of them.
+    /// Records the outcome of a fetch.
+    ///
+    /// `refetch` is the shortest time between two fetches of one URL.
     pub(super) fn record(
         &mut self,
         url: ClientMetadataUrl,
@@ -100,7 +105,7 @@ impl<T: Clone> Shelf<T> {
                 if let Some(known) = before
                     && known.is_usable_after(refused, asked)
                 {
-                    // Nothing was sent where it is `Busy`.
+                    // `Busy` means that no request was sent, so the host is not at fault.
                     known.is_missed |= is_unanswered && *refused != DocumentRefused::Busy;
                     known.asked = asked;
                     return;
@@ -122,39 +127,45 @@ impl<T: Clone> Shelf<T> {
 }
 
 impl<T> Known<T> {
-    /// Time without another attempt after one that came to no answer, while what was good is used.
+    /// Time without another attempt after a host was silent.
     const REST: Duration = Duration::from_secs(30);
 
-    /// Returns `true` if the last answer was good: its URL has the lane of known clients then, if it is in use.
+    /// Returns `true` if the last attempt got a valid document.
+    ///
+    /// If it is in use as well, its URL has the lane of known clients.
     pub(super) const fn was_good(&self) -> bool {
         self.value.is_ok() && !self.is_missed
     }
 
-    /// Returns `true` if no attempt is due, because the last one found its host silent.
+    /// Returns `true` if the host was silent a moment ago, so no attempt is due.
     pub(super) fn is_resting(&self, now: UnixTime) -> bool {
         self.is_missed && now < self.asked.saturating_add(Self::REST)
     }
 
-    /// Returns `true` if it is used on after another attempt was refused so.
+    /// Returns `true` if the entry stays usable after a fetch that failed so.
     fn is_usable_after(&self, refused: &DocumentRefused, now: UnixTime) -> bool {
         let is_stale = is_unanswered(refused) && self.value.is_ok() && now < self.times.stale;
         now < self.times.fresh || is_stale
     }
 }
 
-/// Returns `true` if another attempt may have another end: the host said nothing about the document.
+/// Returns `true` if a fetch ended without an answer about the document.
+///
+/// Another attempt may then succeed.
 pub(super) fn is_unanswered(refused: &DocumentRefused) -> bool {
     refused.clone().into_fact() == Err(ClientUnavailable::Document)
 }
 
 impl Times {
-    /// Bounds of the time in which a document counts as new, whatever it says.
+    /// Minimum and maximum of freshness, whatever the headers say.
     const FRESH: (Duration, Duration) =
         (Duration::from_secs(60), Duration::from_secs(24 * 60 * 60));
-    /// Longest use after that.
+    /// Longest use of a stale document.
     const STALE: Duration = Duration::from_secs(60 * 60);
 
-    /// Reads them from the headers of an answer; `None` when it may not be stored (RFC 9111 §3).
+    /// Returns the expiry times of an answer, from its headers.
+    ///
+    /// Returns `None` if the answer may not be stored (RFC 9111 §3).
     pub(super) fn of(
         url: &ClientMetadataUrl,
         answer: &Response<Bytes>,
@@ -174,8 +185,9 @@ impl Times {
     }
 }
 
-/// Returns `true` if a shared cache may not use the answer when it is out of date (RFC 9111 §4.2.4). A header that
-/// cannot be read counts as one that says so.
+/// Returns `true` if a shared cache must not use the answer once it is stale.
+///
+/// See RFC 9111 §4.2.4. An unreadable `Cache-Control` header counts as such a directive.
 fn forbids_stale(answer: &Response<Bytes>) -> bool {
     const DIRECTIVES: [&str; 4] = ["must-revalidate", "proxy-revalidate", "no-cache", "s-maxage"];
     answer.headers().get_all(CACHE_CONTROL).iter().any(|line| {
