@@ -3,7 +3,7 @@
 use xshell::cmd;
 
 use crate::workspace::{Error, Step, Workspace, run_steps};
-use crate::{browser, conformance, examples, fuzz, interleavings, interop, test, timing};
+use crate::{browser, conformance, examples, fuzz, interleavings, interop, outside, test, timing};
 
 /// Suites that need a tool, a browser, a database or another SDK.
 ///
@@ -16,6 +16,7 @@ const SUITES: &[Step] = &[
     ("servers that are killed, crashed under, and doubled", processes),
     ("two processes behind one issuer", examples::two_processes),
     ("every call to a store fails", faults),
+    ("programs of users, from the pages alone", outside::run),
     ("interop with the official SDKs", interop::run),
     ("official conformance suite", |workspace| conformance::run(workspace, None)),
     ("pages in a browser", browser::run),

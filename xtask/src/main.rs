@@ -14,6 +14,7 @@ mod fuzz;
 mod interleavings;
 mod interop;
 mod load;
+mod outside;
 mod package;
 mod process;
 mod surface;
@@ -124,6 +125,11 @@ enum Command {
         #[arg(long)]
         only: Option<String>,
     },
+    /// Test the programs of users in tests/outside, written from the public pages alone
+    ///
+    /// A workspace of its own, with one program for each row of the README's table. Each has at most 60 lines of code. The
+    /// client and the server that the README shows are run against each other.
+    Outside,
     /// Check features, Rust version, dependency versions and public items
     ///
     /// Each feature alone (cargo-hack), the oldest Rust and the lowest versions that the manifests promise, and the
@@ -188,6 +194,7 @@ fn run(command: &Command) -> Result<(), Error> {
         Command::Interop => interop::run(&workspace),
         Command::Package => package::run(&workspace),
         Command::Load { rounds, only } => load::run(&workspace, *rounds, only.as_deref()),
+        Command::Outside => outside::run(&workspace),
         Command::Surface { only, bless } => surface::run(&workspace, only.as_deref(), *bless),
         Command::Timing { samples, case } => timing::run(&workspace, *samples, case.as_deref()),
         Command::Tidy { bless, verbose } => tidy::run(&workspace, *bless, *verbose),
