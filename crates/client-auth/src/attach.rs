@@ -42,18 +42,27 @@ pub enum NoUsableMethod {
 impl fmt::Display for NoUsableMethod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::SecretMissing => "the client is registered for a secret and has none",
+            Self::SecretMissing => {
+                "the client is registered for a secret and has none: configure the secret \
+                 that the server issued, or register again"
+            }
             Self::UnknownMethod => {
-                "the client is registered for an authentication method that is not spoken here"
+                "the client is registered for an authentication method that is not \
+                     supported here: register it for `client_secret_basic`, \
+                     `client_secret_post`, `private_key_jwt` or `none`"
             }
             Self::SecretNotAccepted => {
-                "the authorization server takes the client's secret by no method it lists"
+                "the authorization server lists no method for secrets, so the client's \
+                     secret is not sent: register a public client, or ask the server's \
+                     operator to list `client_secret_basic`"
             }
             Self::KeyMissing => {
                 "the client is registered for assertions: configure its private key"
             }
             Self::KeyNotAccepted => {
-                "the authorization server lists no assertions, or not in the key's algorithm"
+                "the authorization server does not list `private_key_jwt`, or not with \
+                     the key's algorithm: configure a key for an algorithm that it lists, or \
+                     a secret"
             }
         })
     }

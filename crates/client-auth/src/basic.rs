@@ -24,11 +24,22 @@ pub enum InvalidBasic {
 
 impl fmt::Display for InvalidBasic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::TooLong => "the Authorization header is too long",
-            Self::OtherScheme => "the Authorization header is not Basic",
-            Self::Malformed => "the Basic credentials are malformed",
-        })
+        match self {
+            Self::TooLong => write!(
+                f,
+                "the Authorization header is longer than {} bytes: the client has to \
+                     send its Basic credentials alone",
+                BasicCredentials::MAX_BYTES
+            ),
+            Self::OtherScheme => {
+                f.write_str("the Authorization header is not Basic: the client has to send `Basic` \
+                     credentials")
+            }
+            Self::Malformed => f.write_str(
+                "the Basic credentials are malformed: the client has to form-encode identifier and secret, join them \
+                 by a colon and encode the pair in Base64 (RFC 6749 §2.3.1)",
+            ),
+        }
     }
 }
 

@@ -71,28 +71,52 @@ impl fmt::Display for Reason {
             Self::RepeatedParameter => "a parameter of client authentication is repeated",
             Self::RepeatedHeader => "the request has more than one Authorization header",
             Self::HeaderTooLong => "the Authorization header is too long",
-            Self::SeveralMethods => "the client authenticates by more than one method",
+            Self::SeveralMethods => {
+                "the client authenticates by more than one method: it has to choose one (RFC \
+                 6749 §2.3)"
+            }
             Self::IdentifierMismatch => "client_id in the body is not the one in the header",
             Self::MalformedHeader => "the Authorization header is malformed",
             Self::UnknownScheme => "the Authorization header has another scheme than Basic",
             Self::AssertionNotSupported => "client assertions of this type are not supported",
             Self::MalformedAssertion => "the client assertion is malformed or lacks a claim",
             Self::NoIdentifier => "the client identifier is missing or malformed",
-            Self::UnknownClient => "no client has this identifier",
-            Self::WrongMethod => "the client is registered for another method",
-            Self::NoStoredSecret => "the client is registered for a secret and has none stored",
-            Self::ExpiredSecret => "the client's secret has expired",
-            Self::WrongSecret => "the client's secret is wrong",
-            Self::NoStoredKeys => "the client is registered for assertions and has no keys stored",
+            Self::UnknownClient => "no client has this identifier: the client has to register",
+            Self::WrongMethod => {
+                "the client is registered for another authentication method: it has to use \
+                 that one"
+            }
+            Self::NoStoredSecret => {
+                "the client is registered for a secret and has none stored: the host has to \
+                 store its digest, or the client to register again"
+            }
+            Self::ExpiredSecret => {
+                "the client's secret has expired: the client has to register again"
+            }
+            Self::WrongSecret => {
+                "the client's secret is wrong: the client has to send the one that it was \
+                 issued"
+            }
+            Self::NoStoredKeys => {
+                "the client is registered for assertions and has no keys stored: the host \
+                 has to store its public keys"
+            }
             Self::WrongSignature => "the client assertion is not signed with the client's key",
             Self::WrongIssuer => {
                 "the client assertion has another issuer or subject than the client"
             }
-            Self::WrongAudience => "the client assertion has another audience, or further ones",
-            Self::OutsideLifetime => {
-                "the client assertion has expired, is not valid yet, or is valid for too long"
+            Self::WrongAudience => {
+                "the client assertion has another audience, or further ones: the client has \
+                 to name the issuer of this server alone"
             }
-            Self::Replayed => "the client assertion was used before",
+            Self::OutsideLifetime => {
+                "the client assertion has expired, is not valid yet, or is valid for too \
+                     long: compare the clocks of client and server"
+            }
+            Self::Replayed => {
+                "the client assertion was used before: the client has to sign another for \
+                 each request"
+            }
         })
     }
 }

@@ -9,6 +9,8 @@ mod basic;
 mod decoy;
 mod dpop;
 mod error;
+#[cfg(all(test, feature = "jwt"))]
+mod error_messages;
 #[cfg(feature = "jwt")]
 mod jws;
 mod keys;

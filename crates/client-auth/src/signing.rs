@@ -63,9 +63,18 @@ pub enum InvalidSigningKey {
 impl fmt::Display for InvalidSigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Algorithm => "only ES256, EdDSA and RS256 are signed with",
-            Self::Form => "the text is no PKCS#8 private key in PEM for the algorithm",
-            Self::RepeatedId => "two keys of the set have the same identifier",
+            Self::Algorithm => {
+                "the algorithm is not one to sign with: configure a key for ES256, EdDSA or \
+                 RS256"
+            }
+            Self::Form => {
+                "the text is not a private key of the algorithm in PKCS#8 and PEM: write it \
+                 with `openssl genpkey`, or name its own algorithm"
+            }
+            Self::RepeatedId => {
+                "two keys of the set have the same identifier: give each its own `kid` (RFC \
+                 7517 §4.5)"
+            }
         })
     }
 }
@@ -81,7 +90,10 @@ pub struct SigningFailed;
 
 impl fmt::Display for SigningFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the key could not sign")
+        f.write_str(
+            "the key could not sign: memory or randomness ran out, or an input cannot be \
+             encoded; try again, then check the key",
+        )
     }
 }
 

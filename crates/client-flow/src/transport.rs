@@ -112,7 +112,8 @@ pub enum TransportErrorKind {
 impl fmt::Display for TransportErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Name => "the name of the server could not be resolved: check the address and the network",
+            Self::Name => "the name of the server could not be resolved: check the address and the \
+                 network",
             Self::Refused => "the connection was refused: nothing listens at that address and port",
             Self::Tls => {
                 "TLS could not be set up: the server's operator has to correct its certificate, or the \
@@ -122,11 +123,14 @@ impl fmt::Display for TransportErrorKind {
                 "the proxy could not be reached or did not lead to the server: check its address, its \
                  credentials and what it allows"
             }
-            Self::Connect => "no connection could be made",
+            Self::Connect => "no connection could be made: check the network, and try again later",
             Self::Timeout => "no answer came in time",
-            Self::Interrupted => "the connection broke",
-            Self::LocalAddress => "the name leads to an address of this machine or its network",
-            Self::TooLarge => "the answer is too long",
+            Self::Interrupted => "the connection broke, or the peer does not speak HTTP: try again, and check \
+                 the address",
+            Self::LocalAddress => "the name leads to an address of this machine or its network: if the server \
+                 belongs there, set `ClientConfig::allows_local_addresses`",
+            Self::TooLarge => "the answer is too long: check the address; the server's operator has to \
+                 send a shorter document",
         })
     }
 }

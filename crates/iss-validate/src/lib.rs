@@ -2,6 +2,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod callback;
+#[cfg(test)]
+mod error_messages;
 mod identification;
 mod rejected;
 

@@ -84,19 +84,35 @@ impl fmt::Display for CallbackRejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the authorization response was refused: ")?;
         match self.rejection {
-            Rejection::Malformed => f.write_str("it is malformed"),
-            Rejection::Repeated(name) => write!(f, "{name} appears more than once"),
-            Rejection::IssuerMissing => {
-                f.write_str("the server promises the parameter `iss` and the response has none")
+            Rejection::Malformed => f.write_str(
+                "it is malformed; log in again, and if it happens again, the server's \
+                 operator has to correct it",
+            ),
+            Rejection::Repeated(name) => write!(
+                f,
+                "`{name}` appears more than once (RFC 6749 §3.1); log in again, and if it \
+                 happens again, the server's operator has to correct it"
+            ),
+            Rejection::IssuerMissing => f.write_str(
+                "the server promises the parameter `iss` and the response has none (RFC \
+                     9207 §2.4); log in again, and if it happens again, the server's \
+                     operator has to send it",
+            ),
+            Rejection::IssuerMismatch => f.write_str(
+                "it names another authorization server than the one that was asked (RFC \
+                     9207 §2.4); log in again, and do not use the link that led here",
+            ),
+            Rejection::IssuerNotRecorded => f.write_str(
+                "it names an authorization server, and none was recorded; the program \
+                     has to record the issuer of each login",
+            ),
+            Rejection::StateMismatch => {
+                f.write_str("it does not belong to this login; log in again, in one window")
             }
-            Rejection::IssuerMismatch => {
-                f.write_str("it names another authorization server than the one that was asked")
-            }
-            Rejection::IssuerNotRecorded => {
-                f.write_str("it names an authorization server, and none was recorded")
-            }
-            Rejection::StateMismatch => f.write_str("it does not belong to this login"),
-            Rejection::Contradiction => f.write_str("it has to carry either a code or an error"),
+            Rejection::Contradiction => f.write_str(
+                "it has to carry either a code or an error (RFC 6749 §4.1.2); log in again, \
+                 and if it happens again, the server's operator has to correct it",
+            ),
         }
     }
 }

@@ -23,7 +23,10 @@ pub struct MalformedChallenge;
 
 impl fmt::Display for MalformedChallenge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a challenge breaks the grammar of RFC 9110 §11.3")
+        f.write_str(
+            "a challenge in `WWW-Authenticate` breaks the grammar of RFC 9110 §11.3: the \
+             server's operator has to correct it",
+        )
     }
 }
 

@@ -26,13 +26,23 @@ pub enum FormError {
 
 impl fmt::Display for FormError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::TooLong => "the form is too long",
-            Self::TooManyPairs => "the form has too many parameters",
-            Self::ValueTooLong => "a form parameter is too long",
-            Self::Escape => "the form has a malformed percent escape",
-            Self::Utf8 => "the form is not UTF-8",
-        })
+        match self {
+            Self::TooLong => {
+                write!(f, "the form is too long: it may have {} bytes", FormPairs::MAX_BYTES)
+            }
+            Self::TooManyPairs => {
+                write!(f, "the form has too many parameters: it may have {}", FormPairs::MAX_PAIRS)
+            }
+            Self::ValueTooLong => write!(
+                f,
+                "a name or value of the form is too long: it may have {} bytes",
+                FormPairs::MAX_VALUE_BYTES
+            ),
+            Self::Escape => f.write_str(
+                "the form has a malformed percent escape: write `%` and two hexadecimal digits",
+            ),
+            Self::Utf8 => f.write_str("the form is not UTF-8: encode its text as UTF-8"),
+        }
     }
 }
 
@@ -48,7 +58,11 @@ pub struct Repeated {
 
 impl fmt::Display for Repeated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the parameter {} appears more than once", self.name)
+        write!(
+            f,
+            "the parameter `{}` appears more than once: send it once (RFC 6749 §3.1)",
+            self.name
+        )
     }
 }
 

@@ -7,6 +7,8 @@ mod challenge;
 mod client_id;
 mod document;
 mod error_code;
+#[cfg(test)]
+mod error_messages;
 mod form;
 pub mod header;
 mod hosts;

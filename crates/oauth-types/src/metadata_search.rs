@@ -295,7 +295,10 @@ fn is_page(body: &[u8]) -> bool {
 impl fmt::Display for MetadataNotFound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.failure {
-            None => f.write_str("no well-known URL has the metadata"),
+            None => f.write_str(
+                "no well-known URL has the metadata: check the server's address; if it is \
+                 right, its operator has to publish the metadata (RFC 8414 §3, RFC 9728 §3)",
+            ),
             Some(failure) => failure.fmt(f),
         }
     }
@@ -309,14 +312,26 @@ impl fmt::Display for MetadataFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Queries are omitted, because they may hold secrets of the user.
         match self {
-            Self::Status(status) => write!(f, "the metadata URL answered {}", status.as_u16()),
+            Self::Status(status) => write!(
+                f,
+                "the metadata URL answered {} instead of 200: the server's operator has to \
+                 correct that, unless it passes with time",
+                status.as_u16()
+            ),
             Self::Document { url, error } => write!(f, "{}: {error}", url.without_query()),
             Self::IssuerMismatch { received } => {
-                write!(f, "the metadata names another issuer, {received} (RFC 8414 §3.3)")
+                write!(
+                    f,
+                    "the metadata names another issuer, {received} (RFC 8414 §3.3): check \
+                     the configured issuer; if it is right, the server's operator has to \
+                     correct `issuer`"
+                )
             }
             Self::ResourceMismatch { url } => write!(
                 f,
-                "the metadata at {} describes another resource (RFC 9728 §3.3)",
+                "the metadata at {} describes another resource (RFC 9728 §3.3): check \
+                     the server's address; if it is right, its operator has to correct \
+                     `resource`",
                 url.without_query()
             ),
         }

@@ -26,8 +26,14 @@ pub enum InvalidPkce {
 impl fmt::Display for InvalidPkce {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Length => "wrong length (RFC 7636 §4.1, §4.2)",
-            Self::Character => "a character that RFC 7636 §4.1 does not allow",
+            Self::Length => {
+                "the length is wrong: a code verifier has 43 to 128 characters, an S256 code \
+                 challenge has 43 (RFC 7636 §4.1, §4.2)"
+            }
+            Self::Character => {
+                "a character is not allowed: a code verifier has letters, digits and `-._~`, \
+                 an S256 code challenge is base64url (RFC 7636 §4.1, §4.2)"
+            }
         })
     }
 }

@@ -21,8 +21,14 @@ pub enum InvalidSubject {
 impl fmt::Display for InvalidSubject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Empty => f.write_str("the subject is empty"),
-            Self::TooLong => write!(f, "the subject is longer than {} bytes", Subject::MAX_BYTES),
+            Self::Empty => f.write_str(
+                "the subject is empty: name the user by an identifier that never changes",
+            ),
+            Self::TooLong => write!(
+                f,
+                "the subject is longer than {} bytes: use a shorter identifier of the user",
+                Subject::MAX_BYTES
+            ),
         }
     }
 }

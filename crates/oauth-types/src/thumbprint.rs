@@ -34,7 +34,10 @@ pub struct InvalidThumbprint;
 
 impl fmt::Display for InvalidThumbprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a thumbprint is 32 bytes in base64url without padding")
+        f.write_str(
+            "the text is not a thumbprint: expected 32 bytes in base64url without padding \
+             (RFC 7638)",
+        )
     }
 }
 

@@ -77,18 +77,21 @@ impl fmt::Display for InvalidUri {
         f.write_str(match self {
             Self::Syntax => "is not an absolute URI (RFC 3986)",
             Self::TooLong => "is longer than 2048 bytes",
-            Self::NoHost => "names no host",
-            Self::AmbiguousHost => "has a host that some would read as another one",
+            Self::NoHost => "names no host: expected one such as `https://server.example`",
+            Self::AmbiguousHost => {
+                "has a host that some would read as another one: use a plain name, or an \
+                 IPv4 address in four decimal numbers"
+            }
             Self::PlainHttp => "is http on a host that is not loopback",
             Self::PublicHost => "has a host that may be public",
             Self::NotHttps => "is not https",
             Self::Scheme => "has a scheme that is not allowed here",
-            Self::Userinfo => "carries a user name or password",
+            Self::Userinfo => "carries a user name or password: leave them out",
             Self::Port => "has a port that is not a number from 0 to 65535",
             Self::Query => "has a query",
             Self::Fragment => "has a fragment",
-            Self::EmptySegment => "has an empty path segment",
-            Self::DotSegment => "has a dot segment",
+            Self::EmptySegment => "has an empty path segment: write one slash instead of two",
+            Self::DotSegment => "has a path segment `.` or `..`: write the path without it",
             Self::ReservedParameter => {
                 "has a query parameter that authorization responses use themselves"
             }

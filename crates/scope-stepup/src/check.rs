@@ -54,8 +54,10 @@ pub enum HierarchyError {
 impl fmt::Display for HierarchyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Scope(error) => write!(f, "the table names something that is no scope: {error}"),
-            Self::Cycle(scope) => write!(f, "{scope} implies itself"),
+            Self::Scope(error) => write!(f, "a name in the table is not a scope: {error}"),
+            Self::Cycle(scope) => {
+                write!(f, "{scope} implies itself: take one pair out of the circle")
+            }
         }
     }
 }
@@ -155,7 +157,12 @@ impl Missing {
 
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the grant does not reach: the operation needs {}", self.required)
+        write!(
+            f,
+            "the granted scopes are not enough: the operation needs {}; the client has to \
+             request them",
+            self.required
+        )
     }
 }
 

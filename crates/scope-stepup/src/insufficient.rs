@@ -59,22 +59,31 @@ impl fmt::Display for InsufficientScope {
                 f.write_str("; the host decides what to do about it")
             }
             InsufficientScopeKind::LimitReached if attempts == 0 => {
-                f.write_str("; the host allows no step-up")
+                f.write_str("; the host's limit allows no step-up")
             }
-            InsufficientScopeKind::LimitReached => {
-                write!(f, "; authorized again {attempts} times in vain")
+            InsufficientScopeKind::LimitReached => write!(
+                f,
+                "; authorized again {attempts} times without success, so the server's \
+                 operator has to say which scopes it grants"
+            ),
+            InsufficientScopeKind::AlreadyHeld => f.write_str(
+                "; the server asks for scopes that are held already, so its operator has \
+                     to correct the challenge",
+            ),
+            InsufficientScopeKind::Declined => {
+                f.write_str("; the user declined it before and has to start it anew")
             }
-            InsufficientScopeKind::AlreadyHeld => {
-                f.write_str("; the server asks for scopes that are held already")
-            }
-            InsufficientScopeKind::Declined => f.write_str("; the user declined it before"),
-            InsufficientScopeKind::TooManyScopes => {
-                f.write_str("; the server asks for too many scopes")
-            }
+            InsufficientScopeKind::TooManyScopes => f.write_str(
+                "; the server asks for too many scopes, so its operator has to correct the \
+                 challenge",
+            ),
             InsufficientScopeKind::NotAllowed => {
-                f.write_str("; the host does not allow to ask for it")
+                f.write_str("; the host's filter leaves no scope to request")
             }
-            InsufficientScopeKind::NobodyToAsk => f.write_str("; there is no way to ask for it"),
+            InsufficientScopeKind::NobodyToAsk => f.write_str(
+                "; the credentials are fixed, so the operator of this client has to obtain \
+                 ones with that scope",
+            ),
         }
     }
 }

@@ -2,6 +2,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod check;
+#[cfg(test)]
+mod error_messages;
 mod headers;
 mod insufficient;
 mod ledger;

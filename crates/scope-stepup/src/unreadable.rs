@@ -16,7 +16,11 @@ impl fmt::Display for UnreadableRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Body => f.write_str("the body is not a JSON-RPC message"),
-            Self::Header(name) => write!(f, "the header {name} does not say what the body says"),
+            Self::Header(name) => write!(
+                f,
+                "the header {name} is missing, repeated or malformed, or does not agree with \
+                 the body: the client has to send it once, with the value in the body"
+            ),
         }
     }
 }

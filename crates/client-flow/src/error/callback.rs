@@ -59,7 +59,10 @@ impl fmt::Display for SealError {
                 "the session that the login is to be sealed for has no name: pass the value that \
                  identifies the user's session with this host"
             }
-            Self::TooLong => "the login is too long to be sealed",
+            Self::TooLong => {
+                "the login is too long to be sealed: request fewer scopes, or keep it in the \
+                 host's own memory"
+            }
             Self::UnknownLogin => {
                 "this session began no such login: the user has to begin it again in this browser"
             }

@@ -82,7 +82,8 @@ impl fmt::Display for FlowErrorKind {
                 write!(f, "the server answered with status {}: ", status.as_u16())?;
                 f.write_str(match super::consequence::is_transient_status(*status) {
                     true => "try again later",
-                    false => "the server's operator has to correct that, or the server's address is wrong",
+                    false => "the server's operator has to correct that, or the server's address \
+                         is wrong",
                 })
             }
             // The query is left out because it may hold private data of the user.
@@ -93,7 +94,7 @@ impl fmt::Display for FlowErrorKind {
             Self::Registration(error) => error.fmt(f),
             Self::Callback(error) => error.fmt(f),
             Self::Scope(error) => write!(f, "the scopes cannot be requested: {error}"),
-            Self::NamedUrl(rule) => write!(f, "a URL that the server named {rule}"),
+            Self::NamedUrl(rule) => write!(f, "a URL that the server named {rule}; the server's operator has to correct it"),
             Self::Denied(error) => error.fmt(f),
             Self::Refused(error) => {
                 write!(f, "the server refused with {}", error.error)?;
@@ -102,7 +103,7 @@ impl fmt::Display for FlowErrorKind {
                     None => Ok(()),
                 }
             }
-            Self::ServerUrl(rule) => write!(f, "the address of the MCP server {rule}"),
+            Self::ServerUrl(rule) => write!(f, "the address of the MCP server {rule}; correct the address"),
             Self::Credentials(error) => error.fmt(f),
             Self::Seal(error) => error.fmt(f),
             Self::NotSigned => f.write_str(

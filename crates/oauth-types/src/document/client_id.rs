@@ -55,9 +55,19 @@ impl fmt::Display for InvalidClientIdMetadata {
                 write!(f, "the document is longer than {} bytes", ClientIdMetadata::MAX_BYTES)
             }
             Self::Document(error) => error.fmt(f),
-            Self::OtherClient => f.write_str("client_id is not the URL of the document"),
-            Self::Secret => f.write_str("the document has a secret, or a method that needs one"),
-            Self::NoRedirectUri => f.write_str("the document names no redirect URI"),
+            Self::OtherClient => f.write_str(
+                "`client_id` is not the URL of the document: the client's developer has to \
+                 write it as the URL is written",
+            ),
+            Self::Secret => f.write_str(
+                "the document is public and has a secret, or a method that needs one: the \
+                 client's developer has to replace the secret and use `none` or \
+                 `private_key_jwt`",
+            ),
+            Self::NoRedirectUri => f.write_str(
+                "the document names no redirect URI: the client's developer has to list one \
+                 in `redirect_uris`",
+            ),
         }
     }
 }
