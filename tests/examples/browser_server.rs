@@ -1,5 +1,6 @@
-//! An authorization server with a login form and two users, for the browser of `cargo xtask browser`. It prints its
-//! issuer, and ends when its standard input does.
+//! Authorization server with a login form and two users, for the browser of `cargo xtask browser`.
+//!
+//! It prints its issuer and ends with its standard input.
 #![expect(clippy::print_stdout, reason = "whoever started it reads the issuer there")]
 
 use std::collections::BTreeMap;
@@ -33,7 +34,7 @@ const USERS: [(&str, &str); 2] = [("alice", "Alice Example"), ("bob", "Bob Examp
 const LONG_SCOPE: &str = "organization:administration:everything-organization:administration:everything-\
                           organization:administration:everything-organization:administration:everything-";
 
-/// Who is logged in, by the digest of the value in the cookie.
+/// Logged-in users by the digest of the value in the cookie.
 #[derive(Clone, Default)]
 struct Sessions(Arc<Mutex<BTreeMap<SecretDigest, User>>>);
 
@@ -67,7 +68,7 @@ impl Login for Sessions {
     }
 }
 
-/// The login form. What it was sent to stays in its address, so that nothing of it stands in the page.
+/// Returns the login form, which keeps its parameters in the URL instead of the page.
 fn form(status: StatusCode, problem: &str) -> Response {
     let problem = match problem {
         "" => String::new(),

@@ -220,7 +220,7 @@ impl User {
         let none = reqwest::redirect::Policy::none();
         Ok(Self {
             http: reqwest::Client::builder().redirect(none).build()?,
-            // Nobody listens there: the redirect is read, not followed.
+            // Without a listener, because the redirect is read instead of followed.
             redirect_uri: RedirectUri::parse("http://127.0.0.1:3118/callback")?,
             cookies: Mutex::default(),
             visits: Arc::default(),
@@ -276,7 +276,7 @@ fn submit(html: &str, base: &Url) -> Option<Request> {
     Some(request)
 }
 
-/// What follows `before`, up to the next quotation mark.
+/// Returns the text between `before` and the next quotation mark.
 fn between<'a>(text: &'a str, before: &str) -> Option<&'a str> {
     text.split_once(before)?.1.split('"').next()
 }

@@ -111,7 +111,7 @@ async fn call(mcp: &Mcp, tool: &'static str, arguments: Value) -> Result<String>
     Ok(serde_json::to_string(&answer.content)?)
 }
 
-/// What the server said when it refused, as rmcp's errors hold it.
+/// Returns the server's reason of a refusal from an error of rmcp.
 fn challenge(error: &anyhow::Error) -> Option<&str> {
     let ServiceError::TransportSend(error) = error.downcast_ref()? else { return None };
     error.error.downcast_ref::<StreamableHttpError<reqwest::Error>>()?.auth_challenge()

@@ -46,9 +46,9 @@ pub(crate) struct Outcome {
     pub(crate) exchanges: Vec<Exchange>,
     /// Pages that the user was shown, each with the number of its call.
     pub(crate) visits: Vec<(usize, String)>,
-    /// What the client stored, in order.
+    /// Records that the client stored, in order.
     pub(crate) records: Vec<StoredCredentials>,
-    /// When the last call ended.
+    /// Time at which the last call ended.
     pub(crate) ended: u64,
 }
 

@@ -109,7 +109,7 @@ async fn check(client: &Value) -> Result<(), Failed> {
     if client["steps_up"] == true || text(client, "works") == Some("no") {
         return Ok(());
     }
-    // Who cannot step up gets everything by its login, where the host names more in the first challenge.
+    // A client that cannot step up gets all scopes at its login, if the first challenge names them.
     let mut all = settings(client, &client["setting"])?;
     all.scopes_challenged = Some("files:read files:write".to_owned());
     client_run::run(client, all).await

@@ -137,7 +137,7 @@ fn providers() -> String {
     rows
 }
 
-/// How far our client gets at a provider, and with which settings.
+/// Returns the stage that the client reaches at a provider, with its settings.
 fn reaches(file: &Value) -> String {
     let mut settings = Vec::new();
     let profile = &file["profile"];

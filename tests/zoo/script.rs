@@ -1,4 +1,4 @@
-//! What the files have in common: members that must be known, and names that stand for values.
+//! Common parts of the files: known members, and names that stand for values.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use serde_json::Value;
 /// Values by the names that stand for them in a file.
 pub(crate) type Values = BTreeMap<String, String>;
 
-/// Why a case failed, in the words of this program.
+/// Reason of a failed case.
 pub(crate) type Failed = String;
 
-/// Fails for a member that no reader of these files knows, so that nothing in a file is passed over.
+/// Fails for an unknown member, so that no part of a file is ignored.
 pub(crate) fn known(value: &Value, what: &str, members: &[&str]) -> Result<(), Failed> {
     let Some(object) = value.as_object() else { return Err(format!("{what} is no object")) };
     match object.keys().find(|name| !members.contains(&name.as_str())) {

@@ -21,7 +21,7 @@ impl Answer {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// Where a redirect leads, or a page that navigates by itself.
+    /// Target of a redirect, or of a page that navigates by itself.
     pub(crate) fn leads_to(&self) -> Option<Url> {
         if (300..400).contains(&self.status) {
             return self.url.join(self.header(LOCATION)?).ok();

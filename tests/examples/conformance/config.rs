@@ -1,4 +1,4 @@
-//! What each scenario of the suite says to its client, and the client that follows from it.
+//! Context that each scenario of the suite gives to its client, and the resulting client configuration.
 
 use std::env;
 
@@ -18,10 +18,10 @@ use serde_json::Value;
 
 /// The suite compares the text only; the name does not resolve.
 const METADATA_URL: &str = "https://conformance-test.local/client-metadata.json";
-/// Nobody listens there: the user's side reads where the browser would go.
+/// Redirect URI without a listener, because the scripted user reads the redirect.
 const REDIRECT: &str = "http://localhost:3000/callback";
 const NAME: &str = "mcp-authz conformance";
-/// A key for tests, nobody's secret.
+/// Published private key for tests, which protects no data.
 const PROOF_KEY: &str = include_str!("../../../crates/client-auth/tests/keys/es256.pem");
 
 pub(crate) struct Scenario {

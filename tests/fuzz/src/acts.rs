@@ -1,10 +1,10 @@
-//! What anybody may do, in any order.
+//! Acts of users, clients and attackers, in any order.
 
 use arbitrary::Arbitrary;
 
 use crate::witness::Fault;
 
-/// Who sends a request, and what they show.
+/// Sender of a request and the credentials that it presents.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub enum Sender {
     /// Whom the code or token was given to.

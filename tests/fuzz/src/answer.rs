@@ -1,4 +1,4 @@
-//! What a server answers: the right document, one with members changed, or bytes.
+//! Responses of a server: the right document, one with changed members, or arbitrary bytes.
 
 use arbitrary::Arbitrary;
 use bytes::Bytes;
@@ -106,7 +106,7 @@ fn word(at: u8) -> &'static str {
     WORDS[usize::from(at) % WORDS.len()]
 }
 
-/// What a server answers.
+/// Response of a server.
 #[derive(Arbitrary, Debug, Default)]
 pub enum Answer<'a> {
     #[default]

@@ -1,4 +1,4 @@
-//! Who there is: an authorization server, two clients, an attacker with a client too, and where each may be sent.
+//! Parties: an authorization server, two clients, and an attacker with its own client, with their redirect targets.
 
 use core::time::Duration;
 use std::sync::LazyLock;

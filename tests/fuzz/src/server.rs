@@ -1,4 +1,4 @@
-//! A server that everybody acts on, and what must be true of its answers.
+//! Server under the acts of all parties, and the rules that its responses have to obey.
 
 mod authorize;
 
