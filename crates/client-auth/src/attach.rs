@@ -12,6 +12,25 @@ use crate::basic;
 /// Credentials of a client: its identifier, method and secret (RFC 6749 §2.3).
 ///
 /// Serialization writes the secret in the clear, for a credential store.
+///
+/// # Examples
+///
+/// ```
+/// use client_auth::ClientCredentials;
+/// use http::{HeaderMap, header::AUTHORIZATION};
+/// use oauth_types::{AuthMethod, ClientId, FormWriter, Secret};
+///
+/// let listed = [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost];
+/// let (client_id, secret) = (ClientId::parse("s6BhdRkqt3")?, Secret::new("7Fjfp0ZBr1KtDRbnfVdmIw"));
+/// let credentials = ClientCredentials::choose(client_id, Some(secret), None, &listed)?;
+///
+/// let (mut headers, mut form) = (HeaderMap::new(), FormWriter::new());
+/// credentials.attach(&mut headers, &mut form)?;
+/// // The example of RFC 6749 §2.3.1.
+/// assert_eq!(headers[AUTHORIZATION], "Basic czZCaGRSa3F0Mzo3RmpmcDBaQnIxS3REUmJuZlZkbUl3");
+/// assert!(headers[AUTHORIZATION].is_sensitive());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ClientCredentials {
     client_id: ClientId,

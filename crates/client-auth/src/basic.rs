@@ -50,6 +50,8 @@ impl core::error::Error for InvalidBasic {}
 /// Unlike the user names of RFC 7617, both are form-encoded before they are joined. Decoding authenticates no client;
 /// [`Presented`](crate::Presented) does that. The text is wiped when dropped.
 ///
+/// # Examples
+///
 /// ```
 /// use client_auth::BasicCredentials;
 /// use http::HeaderValue;

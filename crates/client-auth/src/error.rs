@@ -126,6 +126,20 @@ impl core::error::Error for Reason {}
 /// Failed client authentication (RFC 6749 §5.2).
 ///
 /// Its [response](Self::into_response) is the same for an unknown client, a wrong method and a wrong secret.
+///
+/// # Examples
+///
+/// ```
+/// use client_auth::{ClientAuthError, Reason};
+/// use http::header::WWW_AUTHENTICATE;
+///
+/// let [unknown, wrong] = [Reason::UnknownClient, Reason::WrongSecret].map(ClientAuthError::new);
+/// assert_ne!(unknown.reason(), wrong.reason(), "the log tells them apart");
+/// let (unknown, wrong) = (unknown.into_response(), wrong.into_response());
+/// assert_eq!(unknown.body(), wrong.body(), "the client cannot");
+/// assert_eq!(unknown.headers()[WWW_AUTHENTICATE], wrong.headers()[WWW_AUTHENTICATE]);
+/// ```
+#[doc(alias = "invalid_client")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ClientAuthError {
     reason: Reason,

@@ -5,6 +5,7 @@
 mod assertion;
 mod attach;
 mod basic;
+mod client_auth_record;
 #[cfg(feature = "jwt")]
 mod decoy;
 mod dpop;
@@ -28,6 +29,7 @@ pub use oauth_types;
 
 pub use attach::{AssertionNeeded, ClientCredentials, NoUsableMethod};
 pub use basic::{BasicCredentials, InvalidBasic};
+pub use client_auth_record::ClientAuthRecord;
 pub use dpop::{DpopError, DpopKey};
 #[cfg(feature = "dpop")]
 pub use dpop::{PresentedProof, VerifiedProof};
@@ -42,4 +44,4 @@ pub use proof::ProofKey;
 pub use replay::{FirstUse, Replay, Replayed};
 #[cfg(feature = "jwt")]
 pub use signing::{ClientAssertion, InvalidSigningKey, SigningFailed, SigningKey};
-pub use verify::{Authenticated, ClientAuthRecord, Presented, Verified};
+pub use verify::{Authenticated, Presented, Verified};

@@ -18,6 +18,8 @@ use crate::jws::Lifetime;
 ///
 /// An attacker who has the key can make proofs ahead of time.
 ///
+/// # Examples
+///
 /// ```
 /// use client_auth::NonceKey;
 /// use oauth_types::{Entropy, UnixTime};

@@ -21,6 +21,8 @@ use crate::signing::{InvalidSigningKey, SigningFailed};
 /// token. Keep the key as long as the tokens. Use a separate key for each authorization server if the servers must
 /// not be able to link their users.
 ///
+/// # Examples
+///
 /// ```
 /// use client_auth::ProofKey;
 /// use http::Method;

@@ -25,6 +25,8 @@ pub enum Replay {
 /// keeps it until the value has [expired](Self::until), and [resumes](Self::resume) with the outcome. Only that
 /// releases the value. A step is not `Clone`, so that one outcome releases one value.
 ///
+/// # Examples
+///
 /// ```
 /// use std::collections::HashSet;
 ///

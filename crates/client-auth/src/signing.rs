@@ -24,6 +24,8 @@ const LIFETIME: Duration = Duration::from_secs(300);
 ///
 /// The algorithms are those of RFC 7518 §3.3, §3.4 and RFC 8037 §3.1.
 ///
+/// # Examples
+///
 /// ```
 /// use client_auth::SigningKey;
 /// use oauth_types::{ClientId, Entropy, FormWriter, Issuer, SigningAlgorithm, UnixTime};

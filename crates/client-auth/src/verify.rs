@@ -33,78 +33,12 @@ use oauth_types::ClientAssertionType;
 #[cfg(feature = "jwt")]
 use oauth_types::Secret;
 use oauth_types::{AuthMethod, ClientId, FormPairs, Repeated, SecretDigest, UnixTime};
-use serde::{Deserialize, Serialize};
 
 use crate::basic::{BasicCredentials, InvalidBasic};
+use crate::client_auth_record::ClientAuthRecord;
 use crate::error::{ClientAuthError, Reason};
 use crate::keys::VerifyingKeys;
 use crate::replay::FirstUse;
-
-/// Registered authentication data of a client (RFC 7591 §2, §3.2.1).
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct ClientAuthRecord {
-    /// The one method that is accepted.
-    ///
-    /// A registration without a method means `client_secret_basic` (RFC 7591 §2).
-    pub method: AuthMethod,
-    /// Digest of the client's secret, if it has one.
-    pub secret: Option<SecretDigest>,
-    /// Expiry time of the secret (exclusive); `None` means never.
-    ///
-    /// The 0 of RFC 7591 §3.2.1 is `None` here.
-    pub secret_expires_at: Option<UnixTime>,
-    /// Public keys that verify the client's assertions, if it signs any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub keys: Option<VerifyingKeys>,
-}
-
-impl ClientAuthRecord {
-    /// Creates the record of a public client.
-    #[must_use]
-    pub const fn public() -> Self {
-        Self::new(AuthMethod::None)
-    }
-
-    /// Creates the record of a client with this method.
-    ///
-    /// A confidential client can authenticate only after [`with_secret`](Self::with_secret) or
-    /// [`with_keys`](Self::with_keys).
-    ///
-    /// ```
-    /// use client_auth::ClientAuthRecord;
-    /// use oauth_types::{AuthMethod, Secret};
-    ///
-    /// let secret = Secret::new("a secret of 256 random bits");
-    /// let client = ClientAuthRecord::new(AuthMethod::ClientSecretBasic).with_secret(secret.digest());
-    /// assert_eq!(client.secret_expires_at, None);
-    /// ```
-    #[must_use]
-    pub const fn new(method: AuthMethod) -> Self {
-        Self { method, secret: None, secret_expires_at: None, keys: None }
-    }
-
-    /// Sets the digest of the client's secret.
-    #[must_use]
-    pub fn with_secret(mut self, secret: impl Into<Option<SecretDigest>>) -> Self {
-        self.secret = secret.into();
-        self
-    }
-
-    /// Sets the time from which on the secret is refused; `None` means never.
-    #[must_use]
-    pub fn with_secret_expires_at(mut self, time: impl Into<Option<UnixTime>>) -> Self {
-        self.secret_expires_at = time.into();
-        self
-    }
-
-    /// Sets the public keys of the client's assertions (`private_key_jwt`).
-    #[must_use]
-    pub fn with_keys(mut self, keys: impl Into<Option<VerifyingKeys>>) -> Self {
-        self.keys = keys.into();
-        self
-    }
-}
 
 /// Outcome of [`Presented::verify`] (RFC 6749 §2.3, RFC 7523 §3).
 #[derive(Debug)]
@@ -118,6 +52,32 @@ pub enum Verified {
 }
 
 /// Credentials of a request: one client identifier and at most one proof (RFC 6749 §2.3).
+///
+/// # Examples
+///
+/// ```
+/// use client_auth::{Presented, Reason, ClientAuthRecord, Verified};
+/// use http::HeaderMap;
+/// use oauth_types::{AuthMethod, FormPairs, Secret, UnixTime};
+///
+/// let record = ClientAuthRecord::new(AuthMethod::ClientSecretPost).with_secret(Secret::new("s3cret").digest());
+/// let (headers, now) = (HeaderMap::new(), UnixTime::from_secs(1_800_000_000));
+///
+/// let form = FormPairs::parse(b"client_id=c1&client_secret=s3cret")?;
+/// let presented = Presented::parse(&headers, &form)?;
+/// let Verified::Done(client) = presented.clone().verify(Some(&record), &[], now)? else {
+///     panic!("only assertions need a replay check");
+/// };
+/// assert_eq!(client.client_id().as_str(), "c1");
+///
+/// // An unknown client is refused in the same time and with the same reply as a wrong secret.
+/// let error = presented.verify(None, &[], now).unwrap_err();
+/// assert_eq!(error.reason(), Reason::UnknownClient);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[doc(alias = "client_secret_basic")]
+#[doc(alias = "client_secret_post")]
+#[doc(alias = "private_key_jwt")]
 #[derive(Clone, Debug)]
 #[must_use = "nobody is authenticated until `verify` says so"]
 pub struct Presented {

@@ -21,6 +21,19 @@ use oauth_types::{
 use crate::rejected::{CallbackRejected, Rejection};
 
 /// Record of an authorization request, made before the browser is redirected.
+///
+/// # Examples
+///
+/// ```
+/// use iss_validate::Expected;
+/// use oauth_types::{Entropy, Issuer, State};
+///
+/// // The state goes into the authorization request; the record is kept until the callback.
+/// let state = State::new(Entropy::new([7; 32]));
+/// let expected = Expected::new(Issuer::parse("https://as.example")?, state).with_iss_advertised(true);
+/// assert!(expected.issuer.is_some_and(|issuer| issuer.is("https://as.example")));
+/// # Ok::<(), oauth_types::InvalidUri>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Expected {
@@ -57,6 +70,29 @@ impl Expected {
 /// Authorization response as received (RFC 6749 §4.1.2).
 ///
 /// Only [`validate`](Self::validate) makes its content readable.
+///
+/// # Examples
+///
+/// ```
+/// use iss_validate::{Callback, Expected, Rejection, Validated};
+/// use oauth_types::{Issuer, Secret, State};
+///
+/// let issuer = Issuer::parse("https://as.example")?;
+/// let expected = Expected::new(issuer, State::from_secret(Secret::new("af0ifjsldkj")));
+///
+/// let query = "?code=SplxlOBeZQQYbYS6WxSbIA&state=af0ifjsldkj&iss=https%3A%2F%2Fas.example";
+/// let Validated::Code(code) = Callback::from_query(query).validate(&expected)? else {
+///     panic!("the server refused the request");
+/// };
+/// assert!(code.as_secret().matches("SplxlOBeZQQYbYS6WxSbIA"));
+///
+/// // A mix-up: the response comes from another authorization server.
+/// let query = "?code=x&state=af0ifjsldkj&iss=https%3A%2F%2Fevil.example";
+/// let rejected = Callback::from_query(query).validate(&expected).unwrap_err();
+/// assert_eq!(rejected.rejection(), Rejection::IssuerMismatch);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[doc(alias = "authorization response")]
 #[must_use = "a callback says nothing until it is validated"]
 pub struct Callback<'a> {
     form: Option<FormPairs<'a>>,

@@ -9,6 +9,21 @@ use oauth_types::{
 ///
 /// The `iss` parameter and `authorization_response_iss_parameter_supported` both follow from it alone, so that they
 /// cannot disagree.
+///
+/// # Examples
+///
+/// ```
+/// use iss_validate::IssuerIdentification;
+/// use oauth_types::{AuthorizationServerMetadata, Issuer};
+///
+/// let issuer = Issuer::parse("https://as.example")?;
+/// let mut metadata = AuthorizationServerMetadata::new(issuer.clone());
+/// IssuerIdentification::Emit(issuer).advertise(&mut metadata);
+/// assert!(metadata.authorization_response_iss_parameter_supported);
+/// # Ok::<(), oauth_types::InvalidUri>(())
+/// ```
+#[doc(alias = "authorization_response_iss_parameter_supported")]
+#[doc(alias = "mix-up")]
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum IssuerIdentification {
@@ -54,6 +69,23 @@ pub enum Outcome {
 }
 
 /// Authorization response (RFC 6749 §4.1.2): the only way to build a redirect to a client.
+///
+/// # Examples
+///
+/// ```
+/// use iss_validate::{AuthorizationResponse, IssuerIdentification, Outcome};
+/// use oauth_types::{Issuer, RedirectUri, Secret};
+///
+/// let identification = IssuerIdentification::Emit(Issuer::parse("https://as.example")?);
+/// let redirect_uri = RedirectUri::parse("https://client.example/cb")?;
+/// let outcome = Outcome::Code(Secret::new("c0de"));
+/// let response = AuthorizationResponse::new(&redirect_uri, &outcome).with_state("xyz");
+/// assert_eq!(
+///     response.location(&identification).expose(),
+///     "https://client.example/cb?code=c0de&state=xyz&iss=https%3A%2F%2Fas.example",
+/// );
+/// # Ok::<(), oauth_types::InvalidUri>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct AuthorizationResponse<'a> {

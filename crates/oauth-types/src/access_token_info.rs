@@ -11,6 +11,8 @@ use crate::uri::{Issuer, ResourceUri};
 ///
 /// Share it in an [`Arc`](std::sync::Arc) between the store or cache, the access decision and the request's handler.
 ///
+/// # Examples
+///
 /// ```
 /// use oauth_types::{ClientId, Issuer, ResourceUri, ScopeSet, Subject, AccessTokenInfo, UnixTime};
 ///
@@ -22,6 +24,7 @@ use crate::uri::{Issuer, ResourceUri};
 /// assert_eq!(facts.jkt, None);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias = "claims")]
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct AccessTokenInfo {

@@ -7,6 +7,8 @@ use crate::uri::{InvalidUri, is_loopback_host};
 /// The list only adds permissions: a listed origin passes the server's check of `Origin` and gets CORS headers; any
 /// other origin is treated as without a list. Cookies never count.
 ///
+/// # Examples
+///
 /// ```
 /// use oauth_types::BrowserOrigins;
 ///

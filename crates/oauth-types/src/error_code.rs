@@ -5,6 +5,17 @@ use core::fmt;
 use crate::text_impls::as_str_impls;
 
 /// Unknown error code, of 1 to 64 characters that RFC 6749 §5.2 allows, so it is safe to show.
+///
+/// # Examples
+///
+/// ```
+/// use oauth_types::TokenErrorCode;
+///
+/// assert_eq!("invalid_grant".parse(), Ok(TokenErrorCode::InvalidGrant));
+/// let TokenErrorCode::Other(code) = "slow_down".parse()? else { panic!("it is known") };
+/// assert_eq!(code.as_str(), "slow_down");
+/// # Ok::<(), oauth_types::InvalidErrorCode>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct OtherCode(Box<str>);
 

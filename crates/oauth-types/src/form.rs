@@ -72,6 +72,8 @@ impl core::error::Error for Repeated {}
 ///
 /// A value without escapes is borrowed from the input.
 ///
+/// # Examples
+///
 /// ```
 /// use oauth_types::FormPairs;
 ///
@@ -257,6 +259,16 @@ pub fn encode_component(component: &str) -> impl fmt::Display {
 }
 
 /// Writer of a form or a query (RFC 6749 appendix B).
+///
+/// # Examples
+///
+/// ```
+/// use oauth_types::FormWriter;
+///
+/// let mut form = FormWriter::new();
+/// form.append("grant_type", "refresh_token").append("resource", "https://rs.example/mcp");
+/// assert_eq!(form.finish(), "grant_type=refresh_token&resource=https%3A%2F%2Frs.example%2Fmcp");
+/// ```
 #[derive(Clone, Default)]
 pub struct FormWriter(String);
 

@@ -14,6 +14,8 @@ use crate::uri::{InvalidUri, Origin, is_loopback_host};
 ///
 /// They decide nothing else: the identity of a server comes from its configuration.
 ///
+/// # Examples
+///
 /// ```
 /// use http::Request;
 /// use oauth_types::{Hosts, Origin};

@@ -31,6 +31,8 @@ use crate::well_known::{protected_resource_places, server_places};
 ///
 /// Send a GET of [`url`](Self::url), follow no redirect, and hand the response to [`resume`](Self::resume).
 ///
+/// # Examples
+///
 /// ```
 /// use http::Response;
 /// use oauth_types::{Issuer, MetadataSearch, MetadataStep, ServerPlaces, issued_by};

@@ -33,6 +33,8 @@ const SECRET_PARAMETERS: [&str; 9] = [
 
 /// The secrets of one request, to be redacted when its response is quoted.
 ///
+/// # Examples
+///
 /// ```
 /// use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 /// use oauth_types::SentSecrets;
@@ -87,6 +89,8 @@ impl SentSecrets {
     /// Replaces each secret in a JSON value by `[secret]`: in strings, numbers and member names.
     ///
     /// Of members whose names become equal, the last is kept.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};

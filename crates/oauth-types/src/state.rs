@@ -6,6 +6,19 @@ use crate::time::Entropy;
 /// Value of `state` that binds an authorization response to its request (RFC 6749 §4.1.1).
 ///
 /// It is secret, because an attacker who knows it can forge a response, and is compared in constant time.
+///
+/// # Examples
+///
+/// ```
+/// use oauth_types::{Entropy, State};
+///
+/// // The host draws the bytes from its random source.
+/// let state = State::new(Entropy::new([7; 32]));
+/// let sent = state.as_secret().expose();
+/// assert!(state.matches(sent));
+/// assert!(!state.matches("forged"));
+/// ```
+#[doc(alias = "CSRF")]
 #[derive(Clone, Debug)]
 pub struct State(Secret);
 

@@ -41,6 +41,8 @@ impl core::error::Error for InvalidSubject {}
 /// may hold any characters, and is compared byte for byte. Two authorization servers may give the same one to different
 /// users, so it names nobody without its issuer.
 ///
+/// # Examples
+///
 /// ```
 /// use oauth_types::{InvalidSubject, Subject};
 ///

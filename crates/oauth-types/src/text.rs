@@ -8,6 +8,16 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 ///
 /// It holds at most 200 characters of `%x20-21 / %x23-5B / %x5D-7E`, so that it cannot break out of a quoted string, a
 /// header line or a JSON document.
+///
+/// # Examples
+///
+/// ```
+/// use oauth_types::ErrorDescription;
+///
+/// let description = ErrorDescription::new("no scope \"admin\"\r\n");
+/// assert_eq!(description.as_str(), "no scope 'admin'");
+/// ```
+#[doc(alias = "error_description")]
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ErrorDescription(Box<str>);
 
@@ -95,6 +105,14 @@ pub fn is_hidden(c: char) -> bool {
 /// Untrusted text for logs, escaped to printable ASCII and cut after 200 characters.
 ///
 /// It can neither drive a terminal nor forge a log line.
+///
+/// # Examples
+///
+/// ```
+/// use oauth_types::UntrustedText;
+///
+/// assert_eq!(UntrustedText::new("a\nforged line").to_string(), "a\\nforged line");
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct UntrustedText(Box<str>);
 

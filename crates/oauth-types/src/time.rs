@@ -145,6 +145,17 @@ impl<'de> Deserialize<'de> for UnixTime {
 ///
 /// The cores draw no randomness themselves. One draw is for one value: the type is not `Clone`, and a draw must not be
 /// passed to several constructors that only borrow it.
+///
+/// # Examples
+///
+/// ```
+/// use oauth_types::Entropy;
+///
+/// // In a program: `Entropy::<32>::fill(getrandom::fill)?`.
+/// let entropy = Entropy::<32>::fill(|bytes| Ok::<(), std::io::Error>(bytes.fill(7)))?;
+/// assert_eq!(entropy.into_secret().expose().len(), 43);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct Entropy<const N: usize>([u8; N]);
 
 impl<const N: usize> Entropy<N> {

@@ -10,6 +10,17 @@ use crate::uri::{EndpointUrl, InvalidUri, Issuer, ResourceUri, has_dot_segment};
 /// # Errors
 ///
 /// [`InvalidUri`] if the issuer has dot segments or letters beyond ASCII, or if a URL would exceed the length limit.
+///
+/// # Examples
+///
+/// ```
+/// use oauth_types::{Issuer, authorization_server_urls};
+///
+/// let urls = authorization_server_urls(&Issuer::parse("https://as.example/tenant")?)?;
+/// let first = "https://as.example/.well-known/oauth-authorization-server/tenant";
+/// assert_eq!(urls.first().map(|url| url.as_str()), Some(first));
+/// # Ok::<(), oauth_types::InvalidUri>(())
+/// ```
 pub fn authorization_server_urls(issuer: &Issuer) -> Result<Vec<EndpointUrl>, InvalidUri> {
     server_places(issuer).map(all)
 }

@@ -8,6 +8,27 @@ use oauth_types::{
 };
 
 /// Order of scopes, in which a broader scope implies narrower ones.
+///
+/// # Examples
+///
+/// ```
+/// use oauth_types::ScopeSet;
+/// use scope_stepup::{ScopeHierarchy, check};
+///
+/// /// `files` implies `files:read` and all else below it.
+/// struct Prefixes;
+///
+/// impl ScopeHierarchy for Prefixes {
+///     fn implies(&self, held: &str, needed: &str) -> bool {
+///         needed.strip_prefix(held).is_some_and(|rest| rest.starts_with(':'))
+///     }
+/// }
+///
+/// let (granted, required) = (ScopeSet::parse("files")?, ScopeSet::parse("files:read")?);
+/// assert!(check(&granted, &required, &Prefixes).is_ok());
+/// assert!(check(&required, &granted, &Prefixes).is_err());
+/// # Ok::<(), oauth_types::InvalidScope>(())
+/// ```
 pub trait ScopeHierarchy {
     /// Returns `true` if a holder of `held` also holds `needed`; only called for scopes that differ.
     fn implies(&self, held: &str, needed: &str) -> bool;
@@ -25,6 +46,8 @@ impl ScopeHierarchy for NoHierarchy {
 }
 
 /// Table of broader and narrower scopes, followed transitively.
+///
+/// # Examples
 ///
 /// ```
 /// use oauth_types::ScopeSet;
@@ -112,6 +135,22 @@ impl ScopeHierarchy for Hierarchy {
 /// # Errors
 ///
 /// [`Missing`] names every scope that the operation needs, so that one challenge suffices.
+///
+/// # Examples
+///
+/// ```
+/// use oauth_types::{EndpointUrl, ScopeSet};
+/// use scope_stepup::{NoHierarchy, check};
+///
+/// let (granted, required) = (ScopeSet::parse("files:read")?, ScopeSet::parse("files:read files:write")?);
+/// let missing = check(&granted, &required, &NoHierarchy).unwrap_err();
+///
+/// let challenge = missing.challenge(EndpointUrl::parse("https://rs.example/prm")?);
+/// assert_eq!(challenge.scope, Some(required));
+/// assert!(challenge.to_string().starts_with("Bearer error=\"insufficient_scope\", "));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[doc(alias = "insufficient_scope")]
 pub fn check(
     granted: &ScopeSet,
     required: &ScopeSet,

@@ -251,6 +251,8 @@ impl Ledger {
     /// This is for a host whose requests share the result of an authorization, because the request that succeeds is
     /// often not the one whose refusal led to the attempt.
     ///
+    /// # Examples
+    ///
     /// ```
     /// use scope_stepup::{Ledger, Operation};
     ///

@@ -12,6 +12,17 @@ use crate::unreadable::UnreadableRequest;
 ///
 /// The name is that of a tool or prompt, or the URI of a resource; some methods have none. `Display` shows untrusted
 /// text escaped and capped.
+///
+/// # Examples
+///
+/// ```
+/// use scope_stepup::Operation;
+///
+/// let body = br#"{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "write-file"}}"#;
+/// assert_eq!(Operation::of_body(body)?, [Operation::tool("write-file")]);
+/// assert_eq!(Operation::tool("write-file").to_string(), "tools/call write-file");
+/// # Ok::<(), scope_stepup::UnreadableRequest>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Operation {
     method: Box<str>,

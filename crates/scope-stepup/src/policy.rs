@@ -9,6 +9,15 @@ use crate::operation::Operation;
 use crate::windows::WindowLimit;
 
 /// Number of authorizations that one operation may start: 0 to 3, by default 1.
+///
+/// # Examples
+///
+/// ```
+/// use scope_stepup::Limit;
+///
+/// assert_eq!(Limit::default().get(), 1);
+/// assert_eq!(Limit::new(200), Limit::MAX);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Limit(u8);
 
@@ -49,6 +58,8 @@ pub enum StepUpMode {
 }
 
 /// Policy of a host for step-up.
+///
+/// # Examples
 ///
 /// ```
 /// use scope_stepup::{Limit, Policy};

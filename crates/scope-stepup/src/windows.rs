@@ -8,6 +8,8 @@ use std::collections::VecDeque;
 /// The default is three in ten minutes. The limit covers logins and step-ups that requests lead to. A login that the
 /// user starts is counted and always permitted.
 ///
+/// # Examples
+///
 /// ```
 /// use std::time::Duration;
 /// use scope_stepup::{Policy, WindowLimit};

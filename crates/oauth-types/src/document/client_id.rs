@@ -16,6 +16,8 @@ use crate::method::AuthMethod;
 ///
 /// Specified in draft-ietf-oauth-client-id-metadata-document-03 §4.
 ///
+/// # Examples
+///
 /// ```
 /// use oauth_types::{ClientIdMetadata, ClientMetadata, ClientMetadataUrl, RedirectUri};
 ///

@@ -49,6 +49,8 @@ impl<'de> Deserialize<'de> for Audience {
 
 /// Introspection response (RFC 7662 §2.2). If the token is not active, no other member counts.
 ///
+/// # Examples
+///
 /// ```
 /// use oauth_types::IntrospectionResponse;
 ///
@@ -57,6 +59,7 @@ impl<'de> Deserialize<'de> for Audience {
 /// assert!(answer.active && answer.aud.unwrap().contains("https://rs.example/mcp"));
 /// # Ok::<(), oauth_types::DocumentError>(())
 /// ```
+#[doc(alias = "introspection response")]
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[non_exhaustive]
 pub struct IntrospectionResponse {

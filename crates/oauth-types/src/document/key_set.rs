@@ -11,6 +11,7 @@ use crate::document::{Document, DocumentError, Members, document};
 /// JWK Set as published (RFC 7517 §5), with keys that are not parsed yet.
 ///
 /// The verifier parses each key and passes over those that it does not know.
+#[doc(alias = "JWKS")]
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct JwkSet {
@@ -29,7 +30,7 @@ impl Document for JwkSet {
 impl fmt::Debug for JwkSet {
     /// Shows only the number of keys, because a set may hold private keys by mistake.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KeySet({} keys)", self.keys.len())
+        write!(f, "JwkSet({} keys)", self.keys.len())
     }
 }
 
@@ -42,7 +43,7 @@ mod tests {
     #[test]
     fn a_set_is_read_with_what_it_does_not_know_and_shows_nothing() {
         let set = JwkSet::from_json(br#"{"keys":[{"kty":"oct","k":"canary"},1],"x":2}"#).unwrap();
-        assert_eq!(format!("{set:?}"), "KeySet(2 keys)");
+        assert_eq!(format!("{set:?}"), "JwkSet(2 keys)");
         assert_eq!(JwkSet::from_json(&set.to_json()), Ok(set));
         let error = JwkSet::from_json(b"{}").unwrap_err();
         assert_eq!(error, DocumentError::Member { member: "keys", rule: MemberRule::Missing });

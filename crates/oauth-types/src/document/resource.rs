@@ -9,6 +9,17 @@ use crate::method::SigningAlgorithm;
 use crate::uri::{Issuer, ResourceUri};
 
 /// Protected resource metadata (RFC 9728 §2).
+///
+/// # Examples
+///
+/// ```
+/// use oauth_types::{Issuer, ProtectedResourceMetadata, ResourceUri};
+///
+/// let resource = ResourceUri::parse("https://mcp.example/mcp")?;
+/// let metadata = ProtectedResourceMetadata::new(resource, vec![Issuer::parse("https://as.example")?]);
+/// assert_eq!(ProtectedResourceMetadata::from_json(&metadata.to_json())?, metadata);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[non_exhaustive]
 pub struct ProtectedResourceMetadata {

@@ -161,6 +161,8 @@ impl AuthorizationServerMetadata {
     /// Such a document has `{tenantid}` in place of the path segment of `issuer` that names the tenant. Everything
     /// else is parsed as by [`from_json`](Self::from_json).
     ///
+    /// # Examples
+    ///
     /// ```
     /// use oauth_types::{AuthorizationServerMetadata, Issuer};
     ///

@@ -59,6 +59,18 @@ impl<'de> Deserialize<'de> for TokenType {
 }
 
 /// Token response (RFC 6749 §5.1), which writes its tokens in the clear.
+///
+/// # Examples
+///
+/// ```
+/// use oauth_types::{TokenResponse, TokenType};
+///
+/// let json = br#"{"access_token": "t", "token_type": "bearer", "expires_in": 600}"#;
+/// let response = TokenResponse::from_json(json)?;
+/// assert_eq!((response.token_type, response.expires_in), (TokenType::Bearer, Some(600)));
+/// assert!(response.access_token.matches("t"));
+/// # Ok::<(), oauth_types::DocumentError>(())
+/// ```
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct TokenResponse {

@@ -25,6 +25,8 @@ const PRIVATE: [&str; 5] = [".test", ".localhost", ".local", ".internal", ".home
 ///
 /// Other origins, another port of the same host included, are not affected.
 ///
+/// # Examples
+///
 /// ```standalone_crate
 /// use oauth_types::{Issuer, allow_http_for_development};
 ///

@@ -79,6 +79,8 @@ impl Location {
     /// The redirect is followed if its status is 301, 307 or 308 (RFC 9110 §15.4) and its target is on the same
     /// origin.
     ///
+    /// # Examples
+    ///
     /// ```
     /// use http::{HeaderMap, HeaderValue, StatusCode, header::LOCATION};
     /// use oauth_types::{EndpointUrl, Location};

@@ -103,6 +103,8 @@ impl RedirectUri {
     /// URI. Schemes that no application may claim are refused in any case: see
     /// [`is_private_use_scheme`](Self::is_private_use_scheme).
     ///
+    /// # Examples
+    ///
     /// ```
     /// use oauth_types::RedirectUri;
     ///

@@ -85,6 +85,8 @@ impl ResourceUri {
 
     /// Returns `true` if both spellings name one resource, because each covers the other.
     ///
+    /// # Examples
+    ///
     /// ```
     /// use oauth_types::ResourceUri;
     ///

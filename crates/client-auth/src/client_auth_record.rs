@@ -1,0 +1,74 @@
+//! Registration of a client: its method, and the secret or the keys that verify it (RFC 7591 §2, §3.2.1).
+
+use oauth_types::{AuthMethod, SecretDigest, UnixTime};
+use serde::{Deserialize, Serialize};
+
+use crate::keys::VerifyingKeys;
+
+/// Registered authentication data of a client (RFC 7591 §2, §3.2.1).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ClientAuthRecord {
+    /// The one method that is accepted.
+    ///
+    /// A registration without a method means `client_secret_basic` (RFC 7591 §2).
+    pub method: AuthMethod,
+    /// Digest of the client's secret, if it has one.
+    pub secret: Option<SecretDigest>,
+    /// Expiry time of the secret (exclusive); `None` means never.
+    ///
+    /// The 0 of RFC 7591 §3.2.1 is `None` here.
+    pub secret_expires_at: Option<UnixTime>,
+    /// Public keys that verify the client's assertions, if it signs any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<VerifyingKeys>,
+}
+
+impl ClientAuthRecord {
+    /// Creates the record of a public client.
+    #[must_use]
+    pub const fn public() -> Self {
+        Self::new(AuthMethod::None)
+    }
+
+    /// Creates the record of a client with this method.
+    ///
+    /// A confidential client can authenticate only after [`with_secret`](Self::with_secret) or
+    /// [`with_keys`](Self::with_keys).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use client_auth::ClientAuthRecord;
+    /// use oauth_types::{AuthMethod, Secret};
+    ///
+    /// let secret = Secret::new("a secret of 256 random bits");
+    /// let client = ClientAuthRecord::new(AuthMethod::ClientSecretBasic).with_secret(secret.digest());
+    /// assert_eq!(client.secret_expires_at, None);
+    /// ```
+    #[must_use]
+    pub const fn new(method: AuthMethod) -> Self {
+        Self { method, secret: None, secret_expires_at: None, keys: None }
+    }
+
+    /// Sets the digest of the client's secret.
+    #[must_use]
+    pub fn with_secret(mut self, secret: impl Into<Option<SecretDigest>>) -> Self {
+        self.secret = secret.into();
+        self
+    }
+
+    /// Sets the time from which on the secret is refused; `None` means never.
+    #[must_use]
+    pub fn with_secret_expires_at(mut self, time: impl Into<Option<UnixTime>>) -> Self {
+        self.secret_expires_at = time.into();
+        self
+    }
+
+    /// Sets the public keys of the client's assertions (`private_key_jwt`).
+    #[must_use]
+    pub fn with_keys(mut self, keys: impl Into<Option<VerifyingKeys>>) -> Self {
+        self.keys = keys.into();
+        self
+    }
+}
