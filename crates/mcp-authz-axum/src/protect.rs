@@ -1,4 +1,5 @@
-//! A tower layer that lets in what may in. It decides nothing: `resource-server` does.
+//! Tower layer that protects a resource server with OAuth access tokens (RFC 6750). `resource-server` takes the
+//! decisions.
 
 mod admit;
 mod service;
@@ -28,7 +29,7 @@ use crate::proofs::Proofs;
 use crate::reading::is_too_long;
 use crate::verifier::TokenVerifier;
 
-/// Lets requests through to a service when their token grants what they ask for.
+/// Tower layer that admits requests whose access token grants what they need.
 ///
 /// The service is whatever takes and gives `http` types: an axum router, rmcp's, tonic's, or one on plain hyper. What a
 /// request has to grant is one [`ScopeSet`](oauth_types::ScopeSet) for all, or a table of an MCP server's
@@ -41,21 +42,24 @@ use crate::verifier::TokenVerifier;
 /// ```
 /// # use mcp_authz_axum::{ProtectLayer, TokenVerifier};
 /// # use resource_server::{OperationScopes, Resource};
-/// # fn f(resource: Resource, verifier: impl TokenVerifier, mcp: axum::Router) -> Result<axum::Router, oauth_types::InvalidScope> {
+/// # fn f(resource: Resource, verifier: impl TokenVerifier, mcp: axum::Router)
+/// #     -> Result<axum::Router, oauth_types::InvalidScope> {
 /// let scopes = OperationScopes::new("files:read")?.tool("write-file", "files:read files:write")?;
 /// let protected = mcp.layer(ProtectLayer::new(resource, verifier, scopes));
 /// # Ok(protected) }
 /// ```
 pub struct ProtectLayer<V>(Arc<Guard<V>>);
 
-/// What all services of one layer share. axum applies a layer anew for every request, so that has to cost nothing.
+/// State that all services of one layer share.
+///
+/// axum applies a layer anew for every request, so cloning it has to be cheap.
 struct Guard<V> {
     resource: Arc<Resource>,
     verifier: Arc<V>,
     required: Arc<Requirement>,
     order: Arc<dyn ScopeHierarchy + Send + Sync>,
     seal: HandleSeal,
-    /// `None` where the service looks at owners of sessions by itself.
+    /// `None` where the service checks the owners of sessions itself.
     sessions: Option<Arc<Mutex<OpenSessions>>>,
     seals_events: bool,
     recheck_interval: Duration,
@@ -113,24 +117,27 @@ impl<V> fmt::Debug for ProtectLayer<V> {
 pub struct RawToken(pub Secret);
 
 impl<V: TokenVerifier> ProtectLayer<V> {
-    /// Longest request body that is read where it says what is asked for, in bytes, if nothing else is said.
+    /// Default limit of request bodies that the layer reads, in bytes.
     pub const MAX_BODY: usize = 4 * 1024 * 1024;
-    /// How long the verifier may take if nothing else is said, and the store of shared proofs.
+    /// Default deadline of the verifier, and of the store of shared proofs.
     pub const DEADLINE: Duration = Duration::from_secs(60);
-    /// Default time from the end of a request's head to the end of its body, where the body says what is asked for.
+    /// Default time from the end of a head to the end of a body that the layer reads.
     pub const BODY_DEADLINE: Duration = Duration::from_secs(30);
-    /// Most MCP sessions that are open at once, if nothing else is said: a tenth of them of one user, through all their
-    /// clients. Beyond that, opening one more is refused with 429 until one is ended or was unused for ten minutes.
+    /// Default maximum number of open MCP sessions.
+    ///
+    /// One user may have a tenth of them, through all their clients. Beyond that, opening another is refused with 429
+    /// until one ends or was unused for ten minutes.
     pub const MAX_SESSIONS: usize = 10_000;
-    /// Time between two looks at the token of an answer that goes on, if nothing else is said.
+    /// Default time between two checks of the token of an open stream.
     pub const RECHECK_INTERVAL: Duration = Duration::from_secs(30);
-    /// Most proofs of possession that are remembered, if nothing else is said: each for as long as it counts, five to
-    /// six minutes ([`Resource::with_dpop_window`]), and at most a tenth of them of one user. So it is room for 1,300
-    /// requests a second, in about 25 MB.
+    /// Default maximum number of remembered DPoP proofs.
+    ///
+    /// Each is remembered while it is valid, five to six minutes ([`Resource::with_dpop_window`]), and one user may
+    /// have a tenth of them. That is enough for 1,300 requests a second, in about 25 MB.
     #[cfg(feature = "dpop")]
     pub const MAX_PROOFS: usize = 500_000;
 
-    /// Protects `resource` with what `verifier` knows and what `required` asks for.
+    /// Creates a layer that verifies tokens with `verifier` and requires `required`.
     #[must_use]
     pub fn new(resource: Resource, verifier: V, required: impl Into<Requirement>) -> Self {
         warn_of_http_for_development();
@@ -161,29 +168,30 @@ impl<V: TokenVerifier> ProtectLayer<V> {
         }))
     }
 
-    /// With scopes that include others.
+    /// Sets the hierarchy of scopes, in which some include others.
     #[must_use]
     pub fn with_hierarchy(self, order: impl ScopeHierarchy + Send + Sync + 'static) -> Self {
         self.with(|guard| guard.order = Arc::new(order))
     }
 
-    /// With another clock.
+    /// Replaces the system clock.
     #[must_use]
     pub fn with_clock(self, clock: Clock) -> Self {
         self.with(|guard| guard.clock = clock)
     }
 
-    /// Gives the verifier more or less time, and the store of [shared proofs](Self::with_shared_proofs). What is not
-    /// done then is given up and answered with 503. A call that may open a session has as long to answer once its
-    /// client is gone.
+    /// Sets the deadline of the verifier ([`DEADLINE`](Self::DEADLINE) by default).
+    ///
+    /// It also holds for the store of [shared proofs](Self::with_shared_proofs), and a request that misses it is
+    /// answered with 503. A call that may open a session has as long to answer after its client disconnects.
     #[must_use]
     pub fn with_deadline(self, deadline: Duration) -> Self {
         self.with(|guard| guard.deadline = deadline)
     }
 
-    /// Gives bodies more or less time to arrive, counted from the end of the head
-    /// ([`BODY_DEADLINE`](Self::BODY_DEADLINE) by default). A body that is not complete then is answered with 408, with
-    /// or without a token.
+    /// Sets the deadline of bodies ([`BODY_DEADLINE`](Self::BODY_DEADLINE) by default).
+    ///
+    /// It is counted from the end of the head. An incomplete body is answered with 408, with or without a token.
     ///
     /// The deadline holds for the bodies that the layer reads: those of MCP messages, where a table of operations
     /// says what they need. Behind one [`ScopeSet`](oauth_types::ScopeSet) for all requests, bodies stream to the
@@ -201,13 +209,13 @@ impl<V: TokenVerifier> ProtectLayer<V> {
         self.with(|guard| guard.body_deadline = deadline)
     }
 
-    /// Reads bodies up to this many bytes, where they say what is asked for.
+    /// Sets the limit of bodies that the layer reads, in bytes.
     #[must_use]
     pub fn with_max_body(self, bytes: usize) -> Self {
         self.with(|guard| guard.max_body = bytes)
     }
 
-    /// Also puts the token into the request's extensions, as a [`RawToken`].
+    /// Puts the token into the request's extensions, as a [`RawToken`].
     #[must_use]
     pub fn with_raw_token(self) -> Self {
         self.with(|guard| guard.hands_token_on = true)
@@ -216,24 +224,27 @@ impl<V: TokenVerifier> ProtectLayer<V> {
     /// Answers a refused `tools/call` with 200 and a result of the tool instead of 401 and 403, as
     /// [`Denial::for_tool_call`] says: `isError`, and the challenges in `_meta["mcp/www_authenticate"]`.
     ///
-    /// For servers whose client is ChatGPT, which asks its user to log in when it reads that. Clients that read 401 and
-    /// 403, such as Claude, see a tool that failed, and do not log in because of it; other requests are answered with
-    /// 401 and 403 as before.
+    /// This is meant for servers whose client is ChatGPT, which reads it and asks its user to log in. Clients that read
+    /// 401 and 403, such as Claude, see a failed tool and start no login. Other requests are answered with 401 and 403
+    /// as before.
     #[must_use]
     pub fn with_tool_result_challenges(self) -> Self {
         self.with(|guard| guard.answers_tool_calls = true)
     }
 
-    /// Remembers up to this many proofs of possession, in about 50 bytes each. When that is too few, requests are
-    /// answered with 503.
+    /// Sets the maximum number of remembered DPoP proofs, about 50 bytes each.
+    ///
+    /// When it is reached, requests are answered with 503.
     #[cfg(feature = "dpop")]
     #[must_use]
     pub fn with_max_proofs(self, proofs: usize) -> Self {
         self.with(|guard| guard.proofs = guard.proofs.with_capacity(proofs))
     }
 
-    /// Remembers proofs of possession in a store, where several processes serve one resource: a proof that one of them
-    /// has seen is then good at no other. Each process remembers and counts those that it has seen itself as well.
+    /// Remembers DPoP proofs in a store that several processes share.
+    ///
+    /// A proof that one process has seen is then a replay at every other. Each process also remembers and counts the
+    /// proofs that it has seen itself.
     #[cfg(feature = "dpop")]
     #[must_use]
     pub fn with_shared_proofs(
@@ -243,10 +254,10 @@ impl<V: TokenVerifier> ProtectLayer<V> {
         self.with(|guard| guard.proofs = guard.proofs.with_store(store))
     }
 
-    /// Lets pages of these origins call the service, and read its answers (CORS). If nothing is said, pages on the
-    /// user's own machine may, as [`Resource::with_browser_origins`] has it.
+    /// Sets the origins whose pages may call the service and read its answers (CORS).
     ///
-    /// A preflight is answered without a token, and says nothing but what may be sent. Cookies count in no case.
+    /// By default these are pages on the user's own machine, as in [`Resource::with_browser_origins`]. A preflight is
+    /// answered without a token and only tells what may be sent. Cookies are always ignored.
     ///
     /// ```
     /// # use mcp_authz_axum::{ProtectLayer, TokenVerifier};
@@ -263,9 +274,10 @@ impl<V: TokenVerifier> ProtectLayer<V> {
         })
     }
 
-    /// Binds sessions and streams with this key, where several processes serve one resource: all of them know whose a
-    /// session is that one of them opened. If nothing is said, each process draws a key when it starts, and knows its
-    /// own sessions and events only.
+    /// Sets the key that binds sessions and event streams to their user.
+    ///
+    /// Give the same key to all processes that serve one resource, so that each accepts the sessions that another
+    /// opened. By default each process draws a random key at start-up, and accepts only its own sessions and events.
     ///
     /// ```
     /// # use mcp_authz_axum::{ProtectLayer, TokenVerifier};
@@ -282,31 +294,36 @@ impl<V: TokenVerifier> ProtectLayer<V> {
         self.with(|guard| guard.seal = HandleSeal::new(key, guard.resource.uri()))
     }
 
-    /// Lets up to this many MCP sessions be open at once.
+    /// Sets the maximum number of open MCP sessions.
     #[must_use]
     pub fn with_max_sessions(self, sessions: usize) -> Self {
         let sessions = Arc::new(Mutex::new(OpenSessions::new(sessions)));
         self.with(|guard| guard.sessions = Some(sessions))
     }
 
-    /// Lets any good token use any MCP session, and counts none, for a service that looks at a session's owner by
-    /// itself. Events stay bound.
+    /// Turns off the binding and counting of MCP sessions.
+    ///
+    /// Any valid token may then use any session, so the service has to check a session's owner itself. Events stay
+    /// bound.
     #[must_use]
     pub fn without_session_binding(self) -> Self {
         self.with(|guard| guard.sessions = None)
     }
 
-    /// Leaves the identifiers of events as they are, for a service that looks by itself at whose stream a
-    /// `Last-Event-ID` names, or whose clients read identifiers as data. Any good token may send any of them.
+    /// Turns off the binding of event identifiers.
+    ///
+    /// This is for a service that checks the owner of the stream in `Last-Event-ID` itself, or whose clients read
+    /// identifiers as data. Any valid token may then present any identifier.
     #[must_use]
     pub fn without_event_binding(self) -> Self {
         self.with(|guard| guard.seals_events = false)
     }
 
-    /// Looks at the token of an open event stream this often, from a second to five minutes: so long may the stream of
-    /// a revoked token go on, and as long as the verifier believes what it knew: a JWT until it expires. While the
-    /// verifier is unavailable, streams go on until their token expires. The same holds for any other answer without a
-    /// known size, which then breaks off with an error.
+    /// Sets the time between two checks of an open stream's token: 1 s to 5 min.
+    ///
+    /// The stream of a revoked token may go on for this time, and for as long as the verifier caches its answer; a JWT
+    /// is valid until it expires. While the verifier is unavailable, streams go on until their token expires. Any other
+    /// answer without a known size is checked as well, and then breaks off with an error.
     #[must_use]
     pub fn with_recheck_interval(self, interval: Duration) -> Self {
         self.with(|guard| guard.recheck_interval = interval)
@@ -318,7 +335,7 @@ impl<V: TokenVerifier> ProtectLayer<V> {
     }
 }
 
-/// The whole body. Most come in one piece, which is not copied.
+/// Reads a whole body, without a copy if it comes in one piece.
 async fn read(body: Body, limit: usize) -> Result<Bytes, Denial> {
     if !usize::try_from(body.size_hint().lower()).is_ok_and(|lower| lower <= limit) {
         return Err(Denial::body_too_large());

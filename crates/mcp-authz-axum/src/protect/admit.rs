@@ -1,4 +1,4 @@
-//! The way of a request into the service: token, proof, scopes, session (`resource-server` decides about each).
+//! Admission of a request to the service: token, DPoP proof, scopes, session. `resource-server` decides about each.
 
 use core::future::poll_fn;
 use core::pin::{Pin, pin};
@@ -26,12 +26,12 @@ use crate::proofs;
 use crate::verifier::{TokenVerifier, VerifierUnavailable};
 
 impl<V: TokenVerifier> Guard<V> {
-    /// Lets a request in that may in; afterwards it is as the service may see it.
+    /// Admits a request, and changes it to what the service may see.
     pub(super) async fn admit(&self, request: &mut Request<Body>) -> Result<Admitted, Denial> {
         let base = self.required.base();
         let presented = match self.resource.present(request, base) {
             Err(denial) if self.required.is_mixed() && denial.reason() == DenialReason::NoToken => {
-                // In a place of its own, as below.
+                // Boxed, so that the future of every request stays small.
                 let admitted = Box::pin(self.admit_without_token(request, denial));
                 let opening = admitted.await?;
                 return Ok(Admitted { granted: None, authorization: None, opening });
@@ -43,13 +43,13 @@ impl<V: TokenVerifier> Guard<V> {
         let facts = in_time(self.deadline, pin!(facts)).await.flatten();
         let facts = facts.map_err(|_| Denial::verifier_unavailable())?;
         let token = self.hands_token_on.then(|| RawToken(presented.token().clone()));
-        // A stranger's body is not even read.
+        // The body is read after the token is recognized, so that a request without a valid one costs less.
         let recognized = match presented.recognize(facts, base, now)? {
             Recognition::Done(recognized) => recognized,
             #[cfg(feature = "dpop")]
             Recognition::CheckProof(step) => {
                 let step = step.prove(request.method(), proofs::path(request), now)?;
-                // In a place of its own: the future of every request would have room for it.
+                // Boxed, because the future of every request would otherwise reserve room for it.
                 let mut resumed = Box::pin(self.proofs.resume(step, now));
                 let resumed = in_time(self.deadline, resumed.as_mut()).await;
                 resumed.map_err(|_| Denial::verifier_unavailable()).flatten()?
@@ -69,7 +69,7 @@ impl<V: TokenVerifier> Guard<V> {
                     let opening = self.reserve(request.headers(), &body, Some(&granted), now)?;
                     Ok((granted, opening))
                 });
-                // A refusal may have to read it again.
+                // The body is put back, because the service needs it, and a refusal may read it again.
                 *request.body_mut() = Body::from(body);
                 granted?
             }
@@ -88,7 +88,7 @@ impl<V: TokenVerifier> Guard<V> {
         Ok(Admitted { granted: Some(granted), authorization, opening })
     }
 
-    /// Adds what handlers may know of the token.
+    /// Inserts the grant, and the token if the host asks for it, into the extensions.
     fn tell(&self, extensions: &mut Extensions, granted: &AuthInfo, token: Option<RawToken>) {
         extensions.insert(granted.clone());
         if self.required.is_mixed() {
@@ -99,7 +99,7 @@ impl<V: TokenVerifier> Guard<V> {
         }
     }
 
-    /// Replaces the sealed handles of a request by those of the service.
+    /// Replaces the sealed session and event identifiers by those of the service.
     pub(super) fn open_handles(
         &self,
         headers: &mut HeaderMap,
@@ -117,8 +117,9 @@ impl<V: TokenVerifier> Guard<V> {
         Ok(())
     }
 
-    /// Reserves the place of the session that a request opens, where its body says that it opens one. One too many is
-    /// refused before the service hears of it.
+    /// Reserves a place for the session that a request's body opens.
+    ///
+    /// A session beyond the limit is refused before the service is called.
     pub(super) fn reserve(
         &self,
         headers: &HeaderMap,
@@ -135,7 +136,9 @@ impl<V: TokenVerifier> Guard<V> {
         }
     }
 
-    /// Finds out if a request may open a session whose body is not read. Clients of gRPC open none.
+    /// Checks a request that may open a session, but whose body is not read.
+    ///
+    /// gRPC requests open none.
     fn may_open(&self, request: &Request<Body>, granted: &AuthInfo) -> Result<Opening, Denial> {
         let headers = request.headers();
         match &self.sessions {
@@ -151,7 +154,7 @@ impl<V: TokenVerifier> Guard<V> {
         }
     }
 
-    /// Reserves a place for a request that lost its client and may open a session.
+    /// Reserves a place for an abandoned request that may open a session.
     pub(super) fn reserve_for_abandoned(&self, granted: Option<&AuthInfo>) -> Option<Reserved> {
         let sessions = self.sessions.as_ref()?;
         let account = lock(sessions).reserve_for_abandoned(granted);
@@ -163,7 +166,7 @@ pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 
-/// Presence of a body: one whose end is not known yet is there.
+/// Returns the presence of a body; one whose end is unknown counts as present.
 pub(super) fn presence(body: &Body) -> RequestBody {
     if body.is_end_stream() { RequestBody::Absent } else { RequestBody::Present }
 }
@@ -172,12 +175,14 @@ pub(super) fn lock(sessions: &Mutex<OpenSessions>) -> std::sync::MutexGuard<'_, 
     sessions.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What a future comes to, or that the host's code panicked in it: its verifier, clock, hierarchy or store. It stays
-/// where it is: to move it would cost as much as what it does.
+/// Completes with a future's output, or an error if the host's code panicked.
+///
+/// Host code is its verifier, clock, hierarchy or store. The future is borrowed, because moving it would cost as much
+/// as polling it.
 pub(super) async fn unless_panicked<T>(
     mut future: Pin<&mut impl Future<Output = T>>,
 ) -> std::thread::Result<T> {
-    // Nothing of it is used again.
+    // Unwind safety is given, because the future is dropped after a panic.
     poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
         Ok(poll) => poll.map(Ok),
         Err(panic) => Poll::Ready(Err(panic)),
@@ -185,7 +190,9 @@ pub(super) async fn unless_panicked<T>(
     .await
 }
 
-/// What comes of a question before the deadline. Most are answered at once and need no timer, nor room for one.
+/// Awaits a future until the deadline.
+///
+/// Most futures are ready at once and need no timer, so the timer is boxed and made only after the first poll.
 pub(super) async fn in_time<T>(
     deadline: Duration,
     mut question: Pin<&mut impl Future<Output = T>>,

@@ -75,7 +75,7 @@ where
             None => Box::pin(async move { answer(inner, &guard, request).await }),
             Some(cors) => {
                 let answered = service_fn(move |request| {
-                    // Called once, so that the service which was polled ready is the one that is called.
+                    // This closure runs once, so the service that was polled ready is the one that is called.
                     let next = inner.clone();
                     let inner = core::mem::replace(&mut inner, next);
                     let guard = Arc::clone(&guard);
@@ -87,7 +87,7 @@ where
     }
 }
 
-/// The service's answer to a request that may in, or the refusal.
+/// Returns the service's answer to an admitted request, or the refusal.
 async fn answer<S, R, V: TokenVerifier>(
     mut inner: S,
     guard: &Arc<Guard<V>>,
@@ -132,8 +132,10 @@ where
     }
 }
 
-/// The answer to a request that may open a session. The call goes on without its client, because the service may have
-/// opened the session already; a session that nobody heard of is ended.
+/// Calls the service with a request that may open a session.
+///
+/// The call goes on after its client disconnects, because the service may have opened the session already. A session
+/// whose identifier reached no client is ended.
 fn opened<S, R, V: TokenVerifier>(
     mut inner: S,
     guard: &Arc<Guard<V>>,
@@ -161,14 +163,14 @@ where
         Ok::<_, S::Error>((noted.map(|opened| (response, opened)), caller))
     };
     let call = Finished::new(call, move |call| {
-        // It counts as a session until it is known whether there is one.
+        // The call counts as a session until its answer shows if it opened one.
         let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
         if held.is_none() {
             *held = own.reserve_for_abandoned(granted.as_ref());
         }
         drop(held);
         spawn(async move {
-            // A service that waits for its client waits for nobody now.
+            // The deadline ends services that still wait for the client, which is gone.
             let answer = timeout(own.deadline, async { call.await.ok() }).await;
             if let Ok(Some((Ok((_, Some(opened))), caller))) = answer {
                 own.end_abandoned(service, opened, &caller.place).await;

@@ -1,4 +1,4 @@
-//! Sessions of the service: counted when it opens them, and ended where there are too many.
+//! MCP sessions of the service: counted when it opens them, and ended where they exceed the limit.
 
 use core::future::poll_fn;
 use core::mem::take;
@@ -22,7 +22,7 @@ use super::Guard;
 use super::admit::lock;
 use crate::verifier::TokenVerifier;
 
-/// Where the service answers: taken of a request, for one that the layer makes.
+/// URI and host of a request, copied for a request that the layer makes itself.
 pub(super) struct Place {
     uri: Uri,
     host: Option<HeaderValue>,
@@ -33,7 +33,9 @@ impl Place {
         Self { uri: request.uri().clone(), host: request.headers().get(HOST).cloned() }
     }
 
-    /// The end of a session (MCP, session management), by the grant that opened it.
+    /// Creates the request that ends a session (MCP, session management).
+    ///
+    /// It carries the grant that opened the session.
     fn delete(&self, session: EndedSession, required: &Requirement) -> Request<Body> {
         let mut request = Request::new(Body::empty());
         *request.method_mut() = Method::DELETE;
@@ -52,7 +54,7 @@ impl Place {
     }
 }
 
-/// Place of a session that may be opened, given back when this is dropped.
+/// Reserved place of a session that may be opened, released when dropped.
 pub(super) struct Reserved {
     sessions: Arc<Mutex<OpenSessions>>,
     account: Option<Account>,
@@ -78,20 +80,22 @@ impl Drop for Reserved {
     }
 }
 
-/// Session that a request opens, as far as it is known before the answer.
+/// Session that a request may open, as far as known before the answer.
 #[derive(Default)]
 pub(super) enum Opening {
-    /// None: the request names a session, opens none, or sessions are not counted.
+    /// The request opens no session, or sessions are not counted.
     #[default]
     Never,
-    /// Perhaps one, because the body is not read here.
+    /// The request may open a session, because its body is not read here.
     Possible,
-    /// One, because the body says so.
+    /// The request opens a session, as its body says.
     Announced(Reserved),
 }
 
-/// A call that may open a session. When its client is gone, the call is handed on instead of being dropped: the service
-/// would keep the session, and nobody would count it or end it.
+/// Future of a call that may open a session.
+///
+/// When its client disconnects, the call is handed on instead of being dropped, because the service would otherwise
+/// keep a session that is neither counted nor ended.
 pub(super) struct Finished<F, A: FnOnce(Pin<Box<F>>)> {
     call: Option<(Pin<Box<F>>, A)>,
 }
@@ -102,7 +106,7 @@ impl<F, A: FnOnce(Pin<Box<F>>)> Finished<F, A> {
     }
 }
 
-// Nothing in it but the box is pinned.
+// Only the contents of the box are pinned, so moving this is sound.
 impl<F, A: FnOnce(Pin<Box<F>>)> Unpin for Finished<F, A> {}
 
 impl<F: Future, A: FnOnce(Pin<Box<F>>)> Future for Finished<F, A> {
@@ -126,16 +130,18 @@ impl<F, A: FnOnce(Pin<Box<F>>)> Drop for Finished<F, A> {
     }
 }
 
-/// Runs what no client waits for. Without a runtime, as while one shuts down, there is no service to go on either.
+/// Spawns a task for which no client waits.
+///
+/// Without a runtime, as during its shutdown, the task is dropped, because the service has ended as well.
 pub(super) fn spawn(task: impl Future<Output = ()> + Send + 'static) {
     if let Ok(runtime) = Handle::try_current() {
         runtime.spawn(task);
     }
 }
 
-/// Request of a call, as far as what its answer says about sessions needs it.
+/// Facts about a request that are needed to track the sessions in its answer.
 pub(super) struct Caller {
-    /// The session of the request, as the service calls it.
+    /// Identifier that the service gave to the request's session.
     pub(super) session: Option<HeaderValue>,
     pub(super) is_delete: bool,
     pub(super) granted: Option<AuthInfo>,
@@ -143,8 +149,10 @@ pub(super) struct Caller {
 }
 
 impl<V: TokenVerifier> Guard<V> {
-    /// Takes note of what an answer says about sessions, and seals the one that it names. Returns the session that the
-    /// service has opened, and sends the service the end of each that is one too many, for which nobody waits.
+    /// Records the sessions that an answer opens or ends, and seals its identifier.
+    ///
+    /// Returns the session that the service has opened. A session beyond the limit is ended at the service in the
+    /// background.
     pub(super) fn note_session<S, R>(
         self: &Arc<Self>,
         response: &mut Response<R>,
@@ -162,7 +170,7 @@ impl<V: TokenVerifier> Guard<V> {
         let (session, granted) = (session.as_ref(), granted.as_ref());
         if let Some(session) = session {
             match response.status() {
-                // It may mean the method: rmcp keeps the session then.
+                // The status may refer to the method, in which case rmcp keeps the session.
                 StatusCode::NOT_FOUND => lock(sessions).doubted(session, &place.uri),
                 status if *is_delete && status.is_success() => {
                     lock(sessions).closed(session, &place.uri);
@@ -204,7 +212,9 @@ impl<V: TokenVerifier> Guard<V> {
         Ok(opened)
     }
 
-    /// Ends a session whose identifier reached nobody. One that the service does not end stays counted.
+    /// Ends a session whose identifier reached no client.
+    ///
+    /// It stays counted if the service does not end it.
     pub(super) async fn end_abandoned<S, R>(&self, inner: S, opened: EndedSession, place: &Place)
     where
         S: Service<Request<Body>, Response = Response<R>> + Send,
@@ -220,7 +230,7 @@ impl<V: TokenVerifier> Guard<V> {
         }
     }
 
-    /// Returns `true` if the service has ended a session.
+    /// Sends the end of a session, and returns `true` if the service has ended it.
     async fn end_session<S, R>(&self, mut inner: S, delete: Request<Body>) -> bool
     where
         S: Service<Request<Body>, Response = Response<R>>,

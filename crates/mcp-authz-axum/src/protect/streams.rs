@@ -1,5 +1,5 @@
-//! Answers that last, and end with their token: event streams, whose identifiers are their principal's, and every other
-//! body without a known size.
+//! Answers that end with their token: event streams, with identifiers bound to their user, and other bodies without a
+//! known size.
 
 use core::error::Error;
 use core::fmt;
@@ -23,14 +23,14 @@ use super::admit::{in_time, lock, unless_panicked};
 use super::sessions::Opening;
 use crate::verifier::TokenVerifier;
 
-/// Tells once that streams are compressed.
+/// Guard of the log event about compressed streams, which is written once.
 static TOLD: Once = Once::new();
 
-/// What was let in, as far as its answer needs it.
+/// Facts about an admitted request that its answer needs.
 pub(super) struct Admitted {
-    /// `None` without a token.
+    /// Grant of the request's token; `None` without one.
     pub(super) granted: Option<AuthInfo>,
-    /// The `Authorization` line, which has one well-formed token.
+    /// `Authorization` header, which has one well-formed token.
     pub(super) authorization: Option<HeaderValue>,
     pub(super) opening: Opening,
 }
@@ -44,8 +44,7 @@ impl Admitted {
 }
 
 impl<V: TokenVerifier> Guard<V> {
-    /// The service's answer as it may leave: one whose body goes on without a known end is watched, any other
-    /// untouched.
+    /// Returns the service's answer, watched if its body has no known size.
     pub(super) fn watch<R>(
         self: &Arc<Self>,
         response: Response<R>,
@@ -75,7 +74,7 @@ impl<V: TokenVerifier> Guard<V> {
             is_plain
         });
         if is_events {
-            // Identifiers get longer.
+            // Sealed identifiers are longer, so the length no longer holds.
             parts.headers.remove(CONTENT_LENGTH);
         }
         let end = Arc::clone(self).until_it_has_to_end(admitted, session);
@@ -83,7 +82,7 @@ impl<V: TokenVerifier> Guard<V> {
         Response::from_parts(parts, Body::new(body))
     }
 
-    /// Waits until a stream has to end, and keeps its session in use till then.
+    /// Completes when a stream has to end, and keeps its session in use until then.
     async fn until_it_has_to_end(
         self: Arc<Self>,
         admitted: Admitted,
@@ -94,7 +93,8 @@ impl<V: TokenVerifier> Guard<V> {
         loop {
             let now = self.clock.now();
             let left = end.map_or(Duration::MAX, |end| end.saturating_duration_since(now));
-            // Seconds of the clock are not those of the timer; and a session with an open stream is in use.
+            // The clock and the timer may differ, so the time is read again; and a session with an open stream is in
+            // use.
             let interval = self.recheck_interval.min(OpenSessions::IDLE / 2);
             sleep(left.min(interval).max(Duration::from_secs(1))).await;
             let now = self.clock.now();
@@ -116,7 +116,7 @@ impl<V: TokenVerifier> Guard<V> {
         }
     }
 
-    /// Asks the verifier again, for no longer than the token has left.
+    /// Verifies the token again, within the time that the token has left.
     async fn recheck(
         &self,
         granted: &AuthInfo,
@@ -141,7 +141,7 @@ impl<V: TokenVerifier> Guard<V> {
     }
 }
 
-/// What a verifier says about the token of a stream that is open.
+/// Result of verifying the token of an open stream again.
 enum Recheck {
     Upheld(Arc<AccessTokenInfo>),
     Unavailable,
@@ -155,7 +155,7 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The end of an answer that is no event stream: its client must not take a part for the whole.
+/// Error that cuts off a body, so that a client does not take a part for the whole.
 #[derive(Debug)]
 struct TokenEnded;
 
@@ -167,13 +167,13 @@ impl fmt::Display for TokenEnded {
 
 impl Error for TokenEnded {}
 
-/// The body of an answer that ends with its token.
+/// Body of an answer that ends with its token.
 struct Watched<R> {
-    /// `None` once it has ended.
+    /// Body of the service; `None` once it has ended.
     body: Option<Pin<Box<R>>>,
     is_events: bool,
     ids: Option<EventIds>,
-    /// Ends it.
+    /// Future that completes when the body has to end.
     end: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
@@ -191,7 +191,7 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = &mut *self;
         let Some(body) = &mut this.body else { return Poll::Ready(None) };
-        // First, because a service that always has something to say must not keep it from ending.
+        // The end is polled first, because a service that always has a frame ready could otherwise delay it for ever.
         let is_over = this.end.as_mut().poll(cx).is_ready();
         if is_over {
             this.body = None;

@@ -1,4 +1,4 @@
-//! Requests that present no token, and refusals. What becomes of either is decided by `resource-server`.
+//! Requests without a token, and replies to refused requests. `resource-server` decides about both.
 
 use core::pin::pin;
 
@@ -14,8 +14,9 @@ use super::{Guard, read};
 use crate::verifier::TokenVerifier;
 
 impl<V: TokenVerifier> Guard<V> {
-    /// Lets a request in that presents no token, where the table of operations says so. The service finds an
-    /// `Option<AuthInfo>` that is `None`.
+    /// Admits a request without a token, where the table of operations allows it.
+    ///
+    /// The service finds an `Option<AuthInfo>` that is `None`.
     pub(super) async fn admit_without_token(
         &self,
         request: &mut Request<Body>,
@@ -45,14 +46,14 @@ impl<V: TokenVerifier> Guard<V> {
         Ok(opening)
     }
 
-    /// The body of a request, which has its deadline whether or not the request presents a good token.
+    /// Reads the body of a request within its deadline, with or without a token.
     pub(super) async fn read_in_time(&self, request: &mut Request<Body>) -> Result<Bytes, Denial> {
         let body = read(core::mem::take(request.body_mut()), self.max_body);
         let body = in_time(self.body_deadline, pin!(body)).await;
         body.map_err(|_| Denial::body_too_slow()).flatten()
     }
 
-    /// The reply to a request that is not let in.
+    /// Returns the reply to a refused request.
     pub(super) async fn refuse(
         &self,
         denial: Denial,
@@ -64,14 +65,14 @@ impl<V: TokenVerifier> Guard<V> {
             }
             reason => info!(?reason, "not let in"),
         }
-        // A client of gRPC reads the status, and takes any body for a broken message.
+        // A gRPC client reads the status, and would take any body for a broken message.
         if matches!(*self.required, Requirement::Same(_)) && is_grpc(request.headers()) {
             return denial.into_response().map(|_| Body::empty());
         }
         let is_call =
             self.answers_tool_calls && denial.has_challenge() && request.method() == Method::POST;
         let denial = match is_call {
-            // In a place of its own: few servers need the room for it.
+            // Boxed, because few servers need room for it.
             true => Box::pin(self.answer_tool_call(denial, request)).await,
             false => denial,
         };
