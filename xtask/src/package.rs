@@ -4,7 +4,7 @@ mod manifest;
 mod page;
 
 use cargo_metadata::Package;
-use cargo_metadata::camino::Utf8Path;
+use cargo_metadata::camino::{Utf8Path, Utf8PathBuf};
 use xshell::{Shell, cmd};
 
 use crate::workspace::{Error, Step, Workspace, none_of, run_steps};
@@ -59,6 +59,8 @@ fn build(workspace: &Workspace) -> Result<(), Error> {
     let target = workspace.target.join("packages");
     // Removed first, so packages of an earlier run cannot replace those of this one.
     sh.remove_path(target.join("package"))?;
+    forget_builds(workspace, &target.join("debug/.fingerprint"))?;
+    forget_sources(workspace)?;
     let packages = workspace.crates().flat_map(|package| ["--package", package.name.as_str()]);
     cmd!(
         sh,
@@ -67,6 +69,50 @@ fn build(workspace: &Workspace) -> Result<(), Error> {
     .quiet()
     .run()?;
     Ok(())
+}
+
+/// Makes Cargo build all packages anew. It takes what has the name and version of an earlier package for the same, because
+/// a registry never changes one, and all files of packages have the same time. Other dependencies stay built.
+fn forget_builds(workspace: &Workspace, fingerprints: &Utf8Path) -> Result<(), Error> {
+    let sh = &workspace.sh;
+    if !sh.path_exists(fingerprints) {
+        return Ok(());
+    }
+    for build in sh.read_dir(fingerprints)? {
+        let name = build.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if workspace.crates().any(|package| is_build_of(&package.name, name)) {
+            sh.remove_path(&build)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes what Cargo unpacked from the packages of an earlier run. It keeps that in its home, in a folder that has a hash
+/// for a name, because a registry on this machine has no host.
+fn forget_sources(workspace: &Workspace) -> Result<(), Error> {
+    let sh = &workspace.sh;
+    let home = match sh.var("CARGO_HOME") {
+        Ok(home) => Utf8PathBuf::from(home),
+        Err(_) => Utf8PathBuf::from(sh.var("HOME")?).join(".cargo"),
+    };
+    let sources = home.join("registry/src");
+    if !sh.path_exists(&sources) {
+        return Ok(());
+    }
+    for registry in sh.read_dir(&sources)? {
+        if !registry.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"-")) {
+            continue;
+        }
+        for package in workspace.crates() {
+            sh.remove_path(registry.join(format!("{}-{}", package.name, package.version)))?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns `true` if Cargo names a build of this package so: its name and a hash.
+fn is_build_of(package: &str, build: &str) -> bool {
+    build.rsplit_once('-').is_some_and(|(name, _)| name == package)
 }
 
 fn files(workspace: &Workspace) -> Result<(), Error> {
@@ -137,6 +183,13 @@ mod tests {
         assert!(file_finding("x-0.1.0", "src/key.rs", key).is_some());
         assert!(file_finding("x-0.1.0", "LICENSE-MIT", b"-----BEGIN PRIVATE KEY-----").is_some());
         assert_eq!(file_finding("x-0.1.0", "src/key.rs", b"A private key is PEM."), None);
+    }
+
+    #[test]
+    fn a_build_has_the_name_of_its_package_and_a_hash() {
+        assert!(is_build_of("mcp-authz", "mcp-authz-00a667ef303f4a70"));
+        assert!(!is_build_of("mcp-authz", "mcp-authz-axum-00a667ef303f4a70"));
+        assert!(!is_build_of("http", "http-body-00a667ef303f4a70"));
     }
 
     #[test]
