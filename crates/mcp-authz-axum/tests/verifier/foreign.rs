@@ -134,13 +134,13 @@ impl Foreign {
     }
 }
 
-/// Waits until what goes on by itself has come to this.
+/// Waits for background work, at most 30 seconds, until the condition holds.
 pub(crate) async fn eventually(is_so: impl Fn() -> bool) {
-    for _ in 0..500 {
+    for _ in 0..3000 {
         if is_so() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("it did not happen");
+    panic!("the condition did not hold in 30 seconds");
 }
