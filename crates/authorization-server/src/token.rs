@@ -11,11 +11,11 @@
 //! | the request has at most one DPoP proof | RFC 9449 §4.3 | `invalid_dpop_proof` |
 //! | the client is authenticated ([`authenticate`]) | A-AUTHN-4 to A-AUTHN-9 | `invalid_client` |
 //! | the client is registered for the grant | A-TOKEN-7 | `unauthorized_client` |
-//! | the DPoP proof, if present, is valid ([`possession`]) | RFC 9449 §5 | `invalid_dpop_proof`, `use_dpop_nonce` |
+//! | the DPoP proof, if present, is valid ([`dpop`]) | RFC 9449 §5 | `invalid_dpop_proof`, `use_dpop_nonce` |
 //! | checks of the grant: [`code`], [`refresh`], [`machine`], [`assertion`] | | |
 //! | the DPoP proof is used for the first time | RFC 9449 §11.1 | `invalid_dpop_proof` |
 //!
-//! [`possession`]: crate::possession
+//! [`dpop`]: crate::dpop
 
 #[cfg(feature = "jwt")]
 mod assertion;
