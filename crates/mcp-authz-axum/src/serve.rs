@@ -1,6 +1,6 @@
-//! Serves a router over TCP, with bounds for connections and for the heads of requests.
+//! HTTP/1.1 server for a router, with limits on connections and on the heads of requests.
 //!
-//! `axum::serve` waits for the head of a request as long as it takes, and takes as many connections as come.
+//! It replaces `axum::serve`, which has no deadline for a request's head and no limit on connections.
 
 use core::convert::Infallible;
 use core::future::Future;
@@ -31,16 +31,16 @@ use tracing::debug;
 use crate::connections::{Answering, ConnectionLimits, Connections};
 use crate::lingering::Lingering;
 
-/// Longest head of a request, in bytes.
+/// Maximum size of a request's head, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
-/// Longest value of a header, in bytes.
+/// Maximum size of a header's value, in bytes.
 const MAX_HEADER: usize = 8 * 1024;
-/// Time until a listener without descriptors tries again, when idle connections give theirs back.
+/// Time until the next attempt to accept after idle connections were closed.
 const BEFORE_FREED: Duration = Duration::from_millis(1);
-/// Time until a listener without descriptors tries again, when there are none to give back.
+/// Time until the next attempt to accept if no connection was idle.
 const BEFORE_RETRY: Duration = Duration::from_millis(10);
 
-/// Serves HTTP/1.1 until `stop` is ready, then ends what is being answered.
+/// Serves HTTP/1.1 until `stop` is ready, then lets answers under way finish.
 ///
 /// A head that takes longer than [`ConnectionLimits::head`] is cut off. A head of more than 16 KiB, or a header of more
 /// than 8 KiB, is answered with 431. Behind an answer that ends a connection before its request was read whole, up to
@@ -76,7 +76,7 @@ pub async fn serve(
             () = &mut stop => break,
             accepted = accept(&listener) => accepted,
         };
-        // Small answers leave at once instead of waiting for more.
+        // Nagle's algorithm is off, because small answers would wait for more data.
         let _ = stream.set_nodelay(true);
         while tasks.try_join_next().is_some() {}
         let Some(counted) = connections.admit(peer.ip().to_canonical()) else { continue };
@@ -95,11 +95,11 @@ pub async fn serve(
         });
     }
     drop(listener);
-    // What is not done then goes with the tasks.
+    // Connections that are still open afterwards are closed, because their tasks are dropped.
     let _ = timeout(limits.stop, open.shutdown()).await;
 }
 
-/// The next connection.
+/// Accepts the next connection, and closes idle ones if that fails.
 async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
@@ -107,7 +107,7 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
             Err(error) if is_the_peers(&error) => {}
             Err(error) => {
                 debug!(%error, "no connection can be taken");
-                // Most likely the process has no descriptor left: idle connections give theirs back.
+                // Most likely the process has no file descriptor left, so idle connections are closed to free some.
                 let is_freed = Connections::close_idle_anywhere();
                 sleep(if is_freed { BEFORE_FREED } else { BEFORE_RETRY }).await;
             }
@@ -144,10 +144,10 @@ async fn answer(
     Ok(response.map(|body| Answer { body, _answering: answering }))
 }
 
-/// The body of a request. Its connection is idle before the body has ended, or is dropped because nobody waits for it.
+/// Body of a request, whose connection is idle until it has ended or is dropped.
 struct Arriving {
     body: Incoming,
-    /// Gone with the answer.
+    /// Weak, because the answer owns it and may end before the body does.
     answering: Weak<Answering>,
 }
 
@@ -187,7 +187,7 @@ impl Drop for Arriving {
     }
 }
 
-/// The body of an answer. Its connection is not idle before the body was sent.
+/// Body of an answer, whose connection is active until it was sent.
 struct Answer {
     body: Body,
     _answering: Arc<Answering>,

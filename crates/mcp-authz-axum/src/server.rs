@@ -1,5 +1,6 @@
-//! The authorization server as a router. It decides nothing: handlers call an endpoint of `authorization-server`, and those
-//! of pages carry out its steps.
+//! Router of the authorization server.
+//!
+//! It takes no decisions: handlers call an endpoint of `authorization-server`, and those of pages carry out its steps.
 
 mod endpoints;
 mod login_routes;
@@ -35,7 +36,7 @@ use crate::routes::route_exactly;
 use crate::sweeper::Sweeper;
 use crate::unheard::Unheard;
 
-/// An authorization server: a configuration, a store, and the host's login.
+/// Authorization server, made of a configuration, a store and the host's login.
 pub struct AuthorizationServer<S, L> {
     config: Config,
     store: Arc<S>,
@@ -75,7 +76,7 @@ struct Server<S, L> {
 type Shared<S, L> = State<Arc<Server<S, L>>>;
 
 impl<S, L> Server<S, L> {
-    /// Lets a request on if it names this server: before every endpoint, document and preflight.
+    /// Checks that `Host` names this server, before every endpoint and preflight.
     async fn check_host(&self, request: Request, next: Next) -> Response<Body> {
         match self.config.check_host(&request) {
             Ok(()) => next.run(request).await,
@@ -85,9 +86,9 @@ impl<S, L> Server<S, L> {
 }
 
 impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
-    /// A server with this configuration, store and login.
+    /// Creates a server with this configuration, store and login.
     ///
-    /// A store that others use too, such as a [`StoreVerifier`], is given as an [`Arc`].
+    /// Pass the store as an [`Arc`] if it is used elsewhere too, such as in a [`StoreVerifier`].
     ///
     /// [`StoreVerifier`]: crate::StoreVerifier
     #[must_use]
@@ -110,21 +111,23 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
         }
     }
 
-    /// Fetches the documents in which clients describe themselves in this way, and not as
-    /// [`WebDocuments::new`] does.
+    /// Sets the fetcher of client ID metadata documents.
+    ///
+    /// [`WebDocuments::new`] is the default.
     #[must_use]
     pub fn with_client_documents(mut self, documents: impl ClientDocuments) -> Self {
         self.documents = Some(Arc::new(documents));
         self
     }
 
-    /// Fetches one document at start-up, to find out whether any can be fetched from here.
+    /// Fetches one document at start-up, to check that the web can be reached.
     ///
     /// Several clients (Claude Code, Codex) use documents wherever the metadata offers them, and do not register when
     /// the server cannot fetch theirs. Where `url` cannot be reached, the offer is withdrawn and an event says so:
     /// clients register instead, for an hour after each fetch that fails. Without this call the first fetch for a
-    /// client that fails withdraws it for an hour, once, because anybody can name a URL that leads nowhere. An answer of
-    /// any status counts as reached. For a server that is meant to have no way to the web, call [`without_client_documents`](Self::without_client_documents) instead.
+    /// client that fails withdraws it for an hour, once, because anybody can name a URL that leads nowhere. An answer
+    /// of any status counts as reached. For a server that is meant to have no way to the web, call
+    /// [`without_client_documents`](Self::without_client_documents) instead.
     ///
     /// ```
     /// use authorization_server::MemoryStore;
@@ -146,24 +149,25 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
         self
     }
 
-    /// Knows no client but those in the store, and offers no documents in the metadata: for a server without a way to
-    /// the web.
+    /// Turns off client ID metadata documents, for a server without web access.
+    ///
+    /// Only clients in the store are known then, and the metadata does not offer documents.
     #[must_use]
     pub fn without_client_documents(mut self) -> Self {
         self.documents = None;
         self
     }
 
-    /// All endpoints, at the paths that the issuer gives them, less a [prefix](Self::with_stripped_prefix) that a
-    /// proxy takes away; an event at level `INFO` names them.
+    /// Returns the router with all endpoints, and logs their paths at level `INFO`.
     ///
-    /// Any other path is answered with 404 and the addresses of the endpoints. To merge the router with one that has
-    /// a fallback of its own, take ours off first: [`Router::reset_fallback`].
+    /// The issuer determines the paths, less a [prefix](Self::with_stripped_prefix) that a proxy removes. Any other
+    /// path is answered with 404 and the addresses of the endpoints. Before you merge the router with one that has a
+    /// fallback of its own, call [`Router::reset_fallback`] on this one.
     pub fn router(self) -> Router {
         let Self { config, store, login, clock, deadlines, scope_texts, template, .. } = self;
         is_open_to_all(&login, config.issuer());
         let rates = Rates::new(self.rate_limits, self.proxies);
-        // A-META-4: the metadata promises what can be done.
+        // A-META-4: the metadata offers only what this server can do.
         let config = config.without_client_documents();
         let (config, documents) = Documents::behind(config, &clock, self.documents, self.reach);
         let mut paths = config.paths();
@@ -205,7 +209,7 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
         }))
     }
 
-    /// Routes of the endpoints and pages, each with the cross-origin rules of its kind.
+    /// Returns the routes of endpoints and pages, with the CORS rules of each kind.
     fn endpoints(paths: &Paths) -> Router<Arc<Server<S, L>>> {
         let failed = CatchPanicLayer::custom(panicked);
         let public = route_exactly(Router::new(), &paths.token, any(token::<S, L>));
@@ -213,7 +217,7 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
         let mut public = route_exactly(public, &paths.revoke, any(revoke::<S, L>))
             .layer(failed)
             .layer(cors::public(Method::POST));
-        // No page asks about tokens: a resource server does.
+        // Introspection is called by resource servers and never by pages, so it has no CORS layer.
         if let Some(path) = &paths.introspect {
             public = route_exactly(public, path, any(introspect::<S, L>).layer(failed));
         }

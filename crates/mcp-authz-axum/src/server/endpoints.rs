@@ -1,5 +1,4 @@
-//! The endpoints that programs call: token, registration, revocation, introspection. `authorization-server` answers;
-//! this is its host for one request.
+//! Token, registration, revocation and introspection endpoints, as the host of `authorization-server` for one request.
 
 use core::time::Duration;
 
@@ -15,7 +14,7 @@ use oauth_types::{ClientMetadataUrl, JwkSet};
 use super::Server;
 use crate::ambient::entropy;
 
-/// The server as the host of one request.
+/// Environment of one request: store, random bytes, documents and rate limits.
 pub(super) struct Host<'a, S, L, B> {
     server: &'a Server<S, L>,
     request: &'a Request<B>,

@@ -1,5 +1,4 @@
-//! Routes of the host's login, under the limits of the endpoints: the requests of one network, the time to an answer,
-//! and panics.
+//! Routes of the host's login, with rate limit, deadline and panic handler.
 
 use std::sync::Arc;
 
@@ -17,7 +16,7 @@ use crate::login::Login;
 use crate::reply::{page_panicked, refused};
 
 impl<S: Store + 'static, L: Login> Server<S, L> {
-    /// Puts the limits around the routes of the login.
+    /// Adds rate limit, deadline and panic handler to the routes of the login.
     pub(super) fn limit(self: &Arc<Self>, routes: Router) -> Router {
         let server = Arc::clone(self);
         let limits = from_fn(move |request, next| {

@@ -1,4 +1,4 @@
-//! What a browser meets: the authorization endpoint, the consent page, and the answer to it.
+//! Pages for browsers: the authorization endpoint (RFC 6749 §3.1), the consent page, and the answer to it.
 
 use authorization_server::store::StoreError;
 use authorization_server::{
@@ -18,7 +18,10 @@ use crate::page::ConsentPage;
 use crate::unheard::Taken;
 
 impl<S: Store + 'static, L: Login> Server<S, L> {
-    /// Shows the consent page, or says why not; or answers at once, when the user agreed before.
+    /// Answers an authorization request (RFC 6749 §4.1.1).
+    ///
+    /// The answer is the consent page, a redirect to the login, an error, or a code at once if the user consented
+    /// before.
     pub(super) async fn authorize(
         &self,
         request: &http::Request<Bytes>,
@@ -64,8 +67,9 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         }
     }
 
-    /// Lets an error redirect where that depends on the user who is logged in. Nobody has to log in for it: without a
-    /// user it is a page.
+    /// Lets an error redirect where that depends on the logged-in user.
+    ///
+    /// Without a user the error is shown as a page, so no login is asked for.
     async fn for_user(
         &self,
         error: RedirectError,
@@ -80,7 +84,7 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
             return error;
         };
         let consent = match error.consent_key(&user.subject) {
-            // A store that cannot answer remembers nothing.
+            // A failure of the store counts as no earlier consent, so the error is shown as a page.
             Some(key) => self.store.read_consent(&key).await.ok().flatten(),
             None => None,
         };
@@ -95,7 +99,7 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         user: Option<&User>,
         now: UnixTime,
     ) -> Result<Response<Bytes>, PageError> {
-        // Who is logged in is asked without a word about another server.
+        // A logged-in user is asked without naming the upstream server, because no login there follows.
         let upstream = self.login.upstream().filter(|_| user.is_none());
         let network = if user.is_none() { self.rates.network(received) } else { None };
         let network = network.map(|network| network.to_string());
@@ -127,7 +131,7 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         Ok(response)
     }
 
-    /// Takes the user's answer.
+    /// Handles the user's answer to the consent page.
     pub(super) async fn consent(
         &self,
         request: &http::Request<Bytes>,
@@ -168,7 +172,7 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         }
     }
 
-    /// What was asked, if nobody answered before.
+    /// Takes the pending request, unless it was answered before.
     pub(super) async fn take<'a>(
         &'a self,
         asked: OfAsked<'a>,
@@ -183,7 +187,7 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         taken
     }
 
-    /// Sends a code for what this user agreed to.
+    /// Sends a code for the request to which this user consented.
     pub(super) async fn approve(
         &self,
         request: NeedsConsent<'_>,
@@ -194,10 +198,10 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         Ok(self.send_code(request.approve(subject, code, now), now).await)
     }
 
-    /// Sends a code that the user agreed to, once it is stored.
+    /// Stores the code, then sends it to the client.
     async fn send_code(&self, approved: Approved<'_>, now: UnixTime) -> Response<Bytes> {
         let outcome = self.store.insert_code(approved.record().clone()).await;
-        // A yes of which nothing came is not remembered: the next answer may be a no.
+        // A consent is remembered only after its code is stored, because the next answer may be a refusal.
         if outcome.is_ok()
             && let Some(consent) = approved.consent()
             && let Err(error) = self.store.put_consent(consent.clone()).await
@@ -215,7 +219,9 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         self.config.issuer().as_str().starts_with("https:")
     }
 
-    /// The cookie that tells browsers apart. Over https its name keeps other hosts from setting it.
+    /// Returns the name of the cookie that identifies a browser.
+    ///
+    /// Over https, the prefix `__Host-` keeps other hosts from setting it.
     fn cookie_name(&self) -> &'static str {
         if self.is_https() { "__Host-mcp-oauth" } else { "mcp-oauth" }
     }
@@ -228,7 +234,7 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
             .filter_map(|line| line.to_str().ok())
             .flat_map(|line| line.split(';'))
             .filter_map(|pair| pair.trim().split_once('='))
-            // 256 bits in base64url: anything else is not ours.
+            // The server's cookies are 256 bits in base64url, so other lengths are skipped.
             .find_map(|(own, value)| (own == name && value.len() == 43).then_some(value))
     }
 
@@ -250,13 +256,13 @@ pub(super) fn unavailable() -> PageError {
     PageError::store(StoreError::Unavailable)
 }
 
-/// A refusal that goes to the client.
+/// Redirects an error to the client (RFC 6749 §4.1.2.1).
 fn send_back(error: RedirectError, form: ErrorForm) -> Response<Bytes> {
     info!(cause = %error.cause(), "refused the authorization request");
     error.with_form(form).into_response()
 }
 
-/// Sends a browser to the host's login.
+/// Redirects a browser to the host's login, with status 303.
 pub(super) fn see_other(url: &str) -> Result<Response<Bytes>, PageError> {
     let location = HeaderValue::from_str(url).map_err(|_| unavailable())?;
     let mut response = Response::new(Bytes::new());

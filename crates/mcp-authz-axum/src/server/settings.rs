@@ -1,4 +1,4 @@
-//! Settings of the server beyond those of its configuration: pages, limits, proxies.
+//! Settings of the server besides its configuration: pages, limits and proxies.
 
 use std::net::IpAddr;
 
@@ -14,7 +14,7 @@ use crate::rate::RateLimits;
 use crate::reading::Deadlines;
 
 impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
-    /// Says in words what a scope allows, for the consent page.
+    /// Sets the description of a scope on the consent page.
     #[must_use]
     pub fn describe(mut self, scope: &str, text: &str) -> Self {
         self.scope_texts.insert(scope.to_owned(), text.to_owned());
@@ -58,32 +58,34 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
         self
     }
 
-    /// Tells the time by another clock.
+    /// Replaces the system clock.
     #[must_use]
     pub fn with_clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Gives requests more or less time.
+    /// Sets the deadlines of requests.
     #[must_use]
     pub const fn with_deadlines(mut self, deadlines: Deadlines) -> Self {
         self.deadlines = deadlines;
         self
     }
 
-    /// Lets one address do more or less.
+    /// Sets the rate limits of one address.
     ///
-    /// Which address a request comes from is known from [`serve`](crate::serve()), or from axum's
-    /// `into_make_service_with_connect_info`. Where it is not, nothing is limited, and one event warns of it.
+    /// The address of a request is known from [`serve`](crate::serve()), or from axum's
+    /// `into_make_service_with_connect_info`. Without it no request is limited, and one log event warns of that.
     #[must_use]
     pub const fn with_rate_limits(mut self, limits: RateLimits) -> Self {
         self.rate_limits = limits;
         self
     }
 
-    /// Believes what these addresses say in `X-Forwarded-For` about who connected to them, and nobody else. What
-    /// comes through them without saying so is not limited.
+    /// Sets the proxies whose `X-Forwarded-For` is trusted.
+    ///
+    /// The header is ignored from any other address. Requests of a trusted proxy without the header are limited as the
+    /// proxy's own.
     ///
     /// ```
     /// # use authorization_server::MemoryStore;
@@ -101,9 +103,9 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
         self
     }
 
-    /// Serves the routes of the host's [`Login`] beside the endpoints, under the same limits: what one network may ask for
-    /// ([`RateLimits::logins`], beyond it 429), the time to an answer ([`Deadlines::answer`]), the check of `Host`, and
-    /// panics. A fallback of these routes is left out.
+    /// Serves the routes of the host's [`Login`] beside the endpoints, under the same limits: what one network may ask
+    /// for ([`RateLimits::logins`], beyond it 429), the time to an answer ([`Deadlines::answer`]), the check of `Host`,
+    /// and panics. A fallback of these routes is left out.
     ///
     /// Anybody can begin a login. Keep nothing for one that has not ended: seal what has to be known afterwards into a
     /// cookie, as `examples/upstream-login` does.

@@ -1,4 +1,4 @@
-//! Consent before a login at another server ([`Login::upstream`]), and the way back from there.
+//! Consent before a login at an upstream server ([`Login::upstream`]), and the return from there.
 //!
 //! | a browser | has | is led |
 //! |---|---|---|
@@ -21,7 +21,7 @@ use crate::login::{Login, LoginStatus};
 use crate::unheard::Taken;
 
 impl<S: Store + 'static, L: Login> Server<S, L> {
-    /// Leads a browser that said yes to the login.
+    /// Redirects a browser to the login after its user consented.
     pub(super) async fn log_in(
         &self,
         headers: &HeaderMap,
@@ -32,20 +32,20 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         let salt = entropy().ok_or_else(unavailable)?;
         let return_to = pending.return_to(browser, salt, now)?;
         match self.login.status(headers, &return_to).await {
-            // Logged in meanwhile, in another tab.
+            // The user may have logged in meanwhile, in another tab.
             LoginStatus::LoggedIn(user) => self.approve(pending, user.subject, now).await,
             LoginStatus::Redirect(url) => see_other(&url),
         }
     }
 
-    /// Sends a browser that comes back from the login on to the client.
+    /// Sends a code to the client when a browser returns from the login.
     pub(super) async fn logged_in(
         &self,
         request: &http::Request<Bytes>,
     ) -> Result<Response<Bytes>, PageError> {
         let (browser, now) = (self.cookie(request.headers()), self.clock.now());
         let agreed = ConsentAnswer::after_login(&self.config, request, browser, now)?;
-        // The path that the browser sees: a proxy may take a part of it away.
+        // The configured path is used, because a proxy may remove a part of the path that the browser sees.
         let query = request.uri().query().unwrap_or_default();
         let return_to = [&*self.config.paths().consent, "?", query].concat();
         let LoginStatus::LoggedIn(user) = self.login.status(request.headers(), &return_to).await
