@@ -61,7 +61,7 @@ mod tests {
 
     /// SEC-187
     #[test]
-    fn what_is_sealed_opens_unchanged_for_its_purpose_and_with_our_keys() {
+    fn a_seal_opens_only_for_its_purpose_and_with_our_keys() {
         let issuer = &Issuer::parse("https://as.example/a").unwrap();
         let keys = &ServerKeys::new(key(1, 7));
         let rotated = ServerKeys::new(key(2, 8)).with_retired(key(1, 7));

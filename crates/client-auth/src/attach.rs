@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_from_a_store_never_turn_public_and_attach_replaces() {
+    fn stored_credentials_never_turn_public_and_attach_replaces() {
         for json in [
             r#"{"client_id":"c","method":"client_secret_basic"}"#,
             r#"{"client_id":"c","method":"client_secret_post","secret":null}"#,

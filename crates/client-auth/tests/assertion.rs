@@ -164,7 +164,7 @@ fn claims_that_are_not_about_this_client_at_this_server() {
 
 /// A-AUTHN-9, SEC-086
 #[test]
-fn an_assertion_counts_once_and_is_remembered_until_it_has_expired() {
+fn an_assertion_counts_once_and_is_remembered_until_it_expires() {
     let token = signed(&claims());
     let (first, second) = (verify(&token).unwrap(), verify(&token).unwrap());
     assert_eq!(first.key(), second.key());

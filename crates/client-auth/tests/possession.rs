@@ -161,9 +161,10 @@ fn a_proof_is_for_one_method_one_url_one_minute_and_one_token() {
     }
 }
 
+/// The key of a proof is public, whole, and the one that signed, in an algorithm of its own.
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table of headers and keys")]
-fn the_key_is_public_whole_and_the_one_that_signed_in_an_algorithm_of_its_own() {
+fn a_proof_with_a_wrong_key_or_algorithm_is_refused() {
     use DpopError::{Malformed, WrongSignature};
     let (key, own) = jwk(ES256, Algorithm::ES256);
     let (_, other) = jwk(include_str!("keys/es384.pem"), Algorithm::ES384);

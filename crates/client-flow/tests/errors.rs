@@ -45,7 +45,7 @@ fn an_error_tells_its_stage_once_and_what_to_do() {
 
 /// C-TOKEN-7
 #[test]
-fn what_an_identity_provider_refuses_ends_neither_client_nor_grant() {
+fn a_refusal_by_the_identity_provider_ends_no_client_or_grant() {
     let answer = ErrorResponse::from_json(br#"{"error":"invalid_client"}"#);
     let kind = FlowErrorKind::Refused(answer.unwrap());
     let ends = |stage| {

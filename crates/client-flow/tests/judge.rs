@@ -153,7 +153,7 @@ fn any_other_403_is_an_answer() {
 }
 
 #[test]
-fn what_scopes_cannot_say_is_an_answer_for_the_host_and_no_login() {
+fn a_denial_beyond_scopes_goes_to_the_host_and_starts_no_login() {
     let challenge = "Bearer error=\"insufficient_authorization\", scope=\"c\", \
                      authorization_remediation=\"eyJhIjoxfQ\"";
     for status in [401, 403] {

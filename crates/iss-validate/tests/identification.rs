@@ -45,7 +45,7 @@ fn one_setting_drives_redirect_and_metadata() {
 
 /// A-AUTHZ-3, SEC-016
 #[test]
-fn an_error_redirect_carries_state_and_the_issuer_without_a_slash() {
+fn an_error_redirect_has_state_and_the_issuer_without_slash() {
     let outcome = Outcome::Error { code: AuthorizationErrorCode::AccessDenied, description: None };
     assert_eq!(
         location("https://a.example/cb", &outcome, &IssuerIdentification::Emit(issuer())),
@@ -83,7 +83,7 @@ fn outcomes() -> impl Strategy<Value = Outcome> {
 proptest! {
     /// A-AUTHZ-3, A-AUTHZ-4
     #[test]
-    fn each_response_parameter_stands_exactly_once_after_the_own_query(
+    fn each_response_parameter_stands_once_after_the_own_query(
         start in prop::sample::select(vec!["https://a.example/cb", "http://127.0.0.1:1/", "com.example:/x"]),
         query in prop::option::of("([a-z]{1,3}(=[a-z%2F]{0,4})?&){0,3}"),
         state in prop::option::of(".{0,20}"),

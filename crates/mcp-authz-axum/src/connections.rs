@@ -354,7 +354,7 @@ mod tests {
 
     /// SEC-223
     #[tokio::test(start_paused = true)]
-    async fn the_connection_that_was_idle_longest_makes_room_in_its_network() {
+    async fn the_longest_idle_connection_of_a_network_makes_room() {
         let own = connections(10, 3);
         let attacker = ip("8.8.4.1");
         let first = own.admit(attacker).unwrap();

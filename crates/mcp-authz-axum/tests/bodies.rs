@@ -106,7 +106,7 @@ async fn stall(address: SocketAddr, path: &str, framing: &str, piece: &'static [
 
 /// SEC-218
 #[tokio::test]
-async fn a_body_that_does_not_come_is_answered_with_408_and_closed_everywhere() {
+async fn a_body_that_does_not_come_is_a_408_and_closed_everywhere() {
     let address = start(router(|protect| protect.with_body_deadline(DEADLINE), DEADLINE)).await;
     let mut slow = JoinSet::new();
     for path in ["/mcp", "/token", "/register", "/revoke", "/authorize", "/authorize/consent"] {
@@ -135,8 +135,9 @@ fn what_is_said_without_settings_is_half_a_minute() {
     assert_eq!(Deadlines::default().body, Duration::from_secs(30));
 }
 
+/// SEC-218: 60 bodies.
 #[test]
-fn sec_218_60_bodies_that_do_not_come_hold_little_memory() {
+fn bodies_that_do_not_come_hold_little_memory() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let address = runtime.block_on(start(router(|protect| protect, Deadlines::default().body)));
     for path in ["/mcp", "/token"] {

@@ -121,7 +121,7 @@ async fn one_network_holds_its_share_and_others_are_served() {
 
 /// SEC-223
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_that_is_waited_for_keeps_no_connection_open_where_others_need_room() {
+async fn a_slow_body_keeps_no_connection_where_others_need_room() {
     for limits in [
         ConnectionLimits::default().with_in_all(20),
         ConnectionLimits::default().with_by_local_network(20),
@@ -227,7 +227,7 @@ async fn a_process_without_descriptors_gives_idle_connections_up() {
 /// line in which an honest client waits.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[cfg(unix)]
-async fn a_line_of_idle_connections_before_a_process_without_descriptors_is_short() {
+async fn idle_connections_do_not_queue_if_descriptors_run_out() {
     let ([flooded, _], mut process) = start_process().await;
     let (mut open, mut waits) = (Vec::new(), Vec::new());
     for _ in 0..3 {

@@ -83,8 +83,9 @@ async fn trickle(mut stream: TcpStream, bytes: &'static [u8]) -> String {
     }
 }
 
+/// SEC-099: 512 slow clients.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sec_099_512_slow_clients_are_cut_off_and_disturb_nobody() {
+async fn slow_clients_are_cut_off_and_disturb_nobody() {
     let server = start().await;
     let started = Instant::now();
     let mut slow = JoinSet::new();

@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_host_of_a_proxy_is_found_with_and_without_scheme_and_credentials() {
+    fn a_proxy_host_is_read_with_or_without_scheme_and_credentials() {
         for (url, expected) in [
             ("http://proxy.corp:3128", "proxy.corp"),
             ("http://me:secret@proxy.corp:3128/", "proxy.corp"),

@@ -274,7 +274,7 @@ mod tests {
 
     /// C-AUTHZ-7
     #[tokio::test]
-    async fn the_first_name_that_is_asked_for_may_be_another_than_the_servers() {
+    async fn a_name_other_than_the_servers_may_be_resolved_first() {
         let look_up: LookUp = Arc::new(|name| {
             let last = if name == "mcp.example" { 1 } else { 2 };
             Box::pin(async move { Ok(vec![SocketAddr::from(([10, 0, 0, last], 0))]) })

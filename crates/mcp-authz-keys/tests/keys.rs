@@ -138,7 +138,7 @@ fn a_file_of_another_user_or_behind_a_link_is_refused() {
 ///
 /// A process that is killed while it writes leaves keys in a file that nobody looks for (SEC-251).
 #[test]
-fn what_a_killed_process_left_is_removed_by_the_next_start_and_nothing_else() {
+fn the_next_start_removes_only_what_a_killed_process_left() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("server.keys");
     rotate_server_key(&file).unwrap();
@@ -263,7 +263,7 @@ mod mounted {
 
     /// SEC-224
     #[test]
-    fn keys_of_a_mounted_secret_are_read_through_links_that_nobody_else_can_replace() {
+    fn mounted_keys_are_read_through_links_safe_from_others() {
         let mount = Mount::new();
         let link = mount.folder.join("server.keys");
         assert!(matches!(read_or_make(&link, MissingFile::Make), Err(KeyFileError::Link)));
@@ -289,9 +289,9 @@ mod mounted {
         assert!(matches!(refused, KeyFileError::Malformed), "{refused}");
     }
 
-    /// SEC-224
+    /// SEC-224: the error names the step of the path and the rule.
     #[test]
-    fn keys_that_others_may_replace_or_read_are_refused_with_the_step_and_the_rule() {
+    fn keys_that_others_may_replace_or_read_are_refused() {
         let mount = Mount::new();
         for mode in [0o444, 0o644, 0o460, 0o442] {
             set_mode(&mount.file, mode);

@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_leaves_the_machine_is_encrypted_unless_the_url_says_otherwise() {
+    fn a_remote_connection_is_encrypted_unless_the_url_opts_out() {
         for local in ["localhost", "127.0.0.1", "127.1.2.3", "[::1]", "%2Frun%2Fpostgresql"] {
             assert_eq!(mode(&format!("postgres://u:p@{local}/d")), SslMode::Disable, "{local}");
             let asked = format!("postgres://u:p@{local}/d?sslmode=require");

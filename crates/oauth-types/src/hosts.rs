@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_origins_opens_a_server_to_them_and_to_no_other_host() {
+    fn a_list_of_origins_opens_a_server_to_these_hosts_only() {
         let opened = |server: &str, origins| {
             Hosts::of(Origin::of(server).unwrap()).with_browser_origins(origins)
         };
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_open_to_loopback_pages_that_it_lets_in_if_nothing_is_said() {
+    fn by_default_a_server_is_open_to_loopback_pages_it_lets_in() {
         let page = "http://localhost:6274";
         let hosts = Hosts::of(Origin::of("https://rs.example").unwrap());
         assert!(hosts.is_open_to(page) && !hosts.is_open_to("https://app.example"));
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn the_null_origin_is_taken_where_the_server_has_pages_and_its_host_is_right() {
+    fn the_null_origin_is_let_in_for_own_pages_at_the_right_host() {
         let hosts = Hosts::of(Origin::of(LOCAL).unwrap()).with_null_origin();
         let asks = |host: &str| {
             let request = Request::post("/").header("host", host).header("origin", "null");

@@ -282,9 +282,9 @@ mod tests {
         assert_eq!(sent.strike_out("unknown: CANARY-0123456789"), "unknown: [secret]");
     }
 
-    /// SEC-247
+    /// SEC-247: secrets may stand in strings, numbers and names.
     #[test]
-    fn json_is_struck_out_in_strings_numbers_and_names_and_stays_json() {
+    fn secrets_are_struck_out_of_json_and_it_stays_json() {
         let form = b"code=message&refresh_token=123456789&client_secret=data";
         let sent = SentSecrets::new(&sent_headers(), form);
         let mut data = json!({

@@ -59,7 +59,7 @@ mod tests {
 
     /// SEC-155
     #[test]
-    fn facts_are_believed_within_their_window_and_the_life_of_the_token() {
+    fn an_answer_is_cached_within_its_window_and_the_tokens_life() {
         for (expires_at, window, until) in [
             (Some(1000), 10, 110),
             (Some(105), 10, 105),

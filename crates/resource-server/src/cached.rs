@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_used_on_while_it_cannot_be_fetched_but_not_for_ever() {
+    fn a_stale_value_is_used_for_a_while_if_it_cannot_be_fetched() {
         let mut kept = Cached::new(Duration::from_secs(300), HOUR);
         assert!(kept.may_fetch(at(1000)) && kept.is_stale(at(1000)) && !kept.has_failed());
         kept.fetched(Some('a'), at(1000));
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_of_no_use_is_fetched_again_soon_and_not_used_until_then() {
+    fn a_useless_value_is_fetched_again_soon_and_not_used() {
         let mut kept = Cached::new(Duration::from_secs(300), HOUR);
         kept.fetched(Some('a'), at(1000));
         kept.clear();

@@ -66,9 +66,9 @@ mod tests {
         (Principal::new(&issuer, &client, &subject), Account::new(&issuer, &subject))
     }
 
-    /// SEC-157
+    /// SEC-157: no two read alike.
     #[test]
-    fn a_principal_is_issuer_client_and_subject_and_no_two_read_alike() {
+    fn principals_differ_by_issuer_client_and_subject() {
         let (alice, _) = named("as", "c", "alice");
         assert_eq!(alice, named("as", "c", "alice").0);
         for (issuer, client, subject) in [

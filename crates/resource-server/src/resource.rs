@@ -235,7 +235,7 @@ mod tests {
 
     /// R-PRM-2
     #[test]
-    fn more_scopes_are_challenged_where_the_host_says_so_and_never_offline_access() {
+    fn the_host_may_challenge_more_scopes_but_no_offline_access() {
         let issuer = Issuer::parse("https://as.example").unwrap();
         let uri = ResourceUri::parse("https://rs.example/mcp").unwrap();
         let resource = Resource::new(uri, vec![issuer]).unwrap();

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_call_is_a_result_with_the_challenge_and_the_identifier() {
+    fn a_refused_call_is_a_result_with_the_challenge_and_the_id() {
         let (status, answer) = answered(&["application/json, text/event-stream"], CALL);
         assert_eq!((status, &answer["id"], &answer["jsonrpc"]), (200, &json!(7), &json!("2.0")));
         assert_eq!(answer["result"]["isError"], true);

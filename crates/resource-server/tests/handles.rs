@@ -30,7 +30,7 @@ fn sealed_session(id: &str) -> String {
 
 /// SEC-225
 #[test]
-fn a_handle_is_opened_by_its_key_resource_and_kind_alone_and_as_a_whole() {
+fn a_handle_opens_whole_and_by_its_key_resource_and_kind_only() {
     for id in ["s", "6ba7b810-9dad-11d1-80b4-00c04fd430c8", "a.b", "with space", "."] {
         let sealed = sealed_session(id);
         assert_eq!(sealed.len(), id.len() + 25);
@@ -119,9 +119,9 @@ const STREAMS: [&[u8]; 9] = [
     b"\r\n\r\n\rid: x\r",
 ];
 
-/// SEC-225
+/// SEC-225: all else passes byte for byte.
 #[test]
-fn identifiers_are_sealed_however_a_stream_is_cut_and_all_else_passes_byte_for_byte() {
+fn event_ids_are_sealed_however_the_stream_is_cut() {
     for stream in STREAMS {
         let whole = passed(&mut seal().event_ids(None), stream, &[usize::MAX]);
         for lengths in [&[1][..], &[2], &[3], &[5], &[7, 1], &[0, 1, 13], &[64]] {
@@ -158,9 +158,9 @@ fn a_piece_without_an_identifier_is_not_copied() {
     }
 }
 
-/// SEC-232
+/// SEC-232: a session that has to make room is told and forgotten.
 #[test]
-fn all_places_together_are_bounded_and_the_table_forgets_what_it_says() {
+fn all_sessions_together_are_bounded() {
     let (start, id) = (UnixTime::from_secs(1000), |at: usize| -> HeaderValue { at.into() });
     let later = |seconds: u64| UnixTime::from_secs(1000 + seconds);
     let uri = Uri::from_static("https://rs.example/mcp?x");

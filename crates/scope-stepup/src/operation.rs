@@ -127,7 +127,7 @@ mod tests {
 
     /// SEC-216
     #[test]
-    fn every_member_of_a_batch_counts_and_what_is_not_json_rpc_is_an_error() {
+    fn each_batch_member_counts_and_other_json_is_an_error() {
         let batch = r#"[{"method":"ping"},{"method":"tools/call","params":{"name":"admin"}}]"#;
         assert_eq!(of(batch), ["ping", "tools/call admin"]);
         for bad in [
@@ -161,8 +161,9 @@ mod tests {
         assert_eq!(of(r#"[{"id":1,"result":null},{"id":2,"error":{}}]"#), [""; 0]);
     }
 
+    /// Else the service behind may read it another way.
     #[test]
-    fn a_member_twice_is_not_read_one_way_here_and_another_way_behind() {
+    fn a_body_with_a_doubled_member_is_unreadable() {
         for bad in [
             r#"{"method":"ping","method":"tools/call"}"#,
             r#"{"method":"tools/call","params":{"name":"a","name":"b"}}"#,

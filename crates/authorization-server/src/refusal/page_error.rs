@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_whose_client_is_forgotten_reads_where_to_register_anew() {
+    fn a_program_with_a_forgotten_client_reads_where_to_register() {
         let (status, error) = json(Cause::UnknownClient);
         assert_eq!((status, &error["error"]), (StatusCode::BAD_REQUEST, &"invalid_client".into()));
         let description = error["error_description"].as_str().unwrap();

@@ -83,7 +83,7 @@ fn later_errors_redirect_with_state_and_iss() {
 
 /// A-AUTHZ-8
 #[test]
-fn unknown_scopes_are_left_out_and_the_token_answer_names_what_was_granted() {
+fn unknown_scopes_are_left_out_and_the_answer_names_the_granted() {
     let server = server();
     let client = server.client();
     for (asked, granted) in [
@@ -127,7 +127,7 @@ fn unknown_scopes_are_left_out_and_the_token_answer_names_what_was_granted() {
 
 /// A-AUTHZ-1, SEC-062
 #[test]
-fn a_program_that_asks_for_json_gets_the_error_as_json_and_no_page() {
+fn a_program_that_asks_for_json_gets_the_error_as_json() {
     let server = server();
     let client = server.client();
     let ask = |url: &str, accept: &'static str| {

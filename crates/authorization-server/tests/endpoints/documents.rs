@@ -109,7 +109,7 @@ fn a_registered_client_is_not_sought_on_the_web() {
 }
 
 #[test]
-fn a_client_that_signs_and_lists_none_beside_logs_in_as_a_public_client() {
+fn a_client_that_lists_none_and_signing_may_log_in_as_public() {
     let server = reader();
     let members = json!({
         "token_endpoint_auth_method": "private_key_jwt",

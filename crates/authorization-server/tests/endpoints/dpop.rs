@@ -68,7 +68,7 @@ fn own() -> Option<String> {
 }
 
 #[test]
-fn a_proof_binds_the_tokens_and_without_one_they_are_bearer_tokens() {
+fn a_proof_binds_the_tokens_and_without_one_they_are_bearer() {
     let server = server();
     let client = server.client();
     let bound = log_in(&server, &client, proof(1));
@@ -84,8 +84,9 @@ fn a_proof_binds_the_tokens_and_without_one_they_are_bearer_tokens() {
     assert_eq!(answer["token_type"], "Bearer");
 }
 
+/// The client is public: only the key of its proofs protects the token.
 #[test]
-fn a_stolen_refresh_token_of_a_public_client_is_worth_nothing_without_its_key() {
+fn a_stolen_refresh_token_is_worth_nothing_without_its_key() {
     let server = server();
     let client = server.client();
     let tokens = log_in(&server, &client, proof(1));
@@ -263,7 +264,7 @@ fn machines_prove_keys_too() {
 }
 
 #[test]
-fn a_server_that_asks_for_nonces_takes_its_own_while_they_are_fresh() {
+fn a_server_that_asks_for_nonces_accepts_its_own_fresh_ones() {
     let server = server_of(config(ISSUER).with_dpop_nonces());
     let client = server.client();
     let form = redeem(&client, &server.code(&client));

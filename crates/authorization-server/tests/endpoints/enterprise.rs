@@ -118,7 +118,7 @@ fn refused(server: &Server, assertion: &str, error: &str, why: &str) {
 
 /// A-TOKEN-9
 #[test]
-fn an_id_jag_is_a_token_for_its_user_once_and_nothing_to_refresh() {
+fn an_id_jag_gives_its_user_one_token_and_nothing_to_refresh() {
     let server = enterprise();
     let assertion = signed(&claims());
     let answer = ask(&server, &assertion, &[]);
@@ -262,7 +262,7 @@ fn two_providers_never_name_the_same_user() {
 
 /// A-TOKEN-8, A-TOKEN-9
 #[test]
-fn resource_and_scope_are_within_both_the_assertion_and_the_request() {
+fn resource_and_scope_are_within_assertion_and_request() {
     let second = ResourceUri::parse("https://rs.example/second").unwrap();
     let both = vec![ResourceUri::parse("https://rs.example/mcp").unwrap(), second];
     let keys = {

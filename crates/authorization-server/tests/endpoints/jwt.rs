@@ -109,7 +109,7 @@ fn a_jwt_says_whose_it_is_what_for_and_until_when() {
 
 /// A-TOKEN-4
 #[test]
-fn a_refreshed_jwt_is_another_one_and_a_lost_answer_is_given_again() {
+fn a_refresh_gives_a_new_jwt_and_repeats_a_lost_answer() {
     let server = signing_server(SigningAlgorithm::Es256);
     let (client, tokens) = log_in(&server);
     let refresh = text(&tokens, "refresh_token");
@@ -152,7 +152,7 @@ fn a_jwt_is_stored_revoked_and_introspected_like_any_other() {
 
 /// SEC-196
 #[test]
-fn the_keys_are_public_cacheable_and_nothing_private_is_among_them() {
+fn the_published_keys_are_cacheable_and_none_is_private() {
     let keys = SigningKeys::new(key(SigningAlgorithm::Es256)).unwrap();
     let keys = keys.with_published(key(SigningAlgorithm::EdDsa).with_id("next")).unwrap();
     let keys = keys.with_published(key(SigningAlgorithm::Rs256)).unwrap();
@@ -183,7 +183,7 @@ fn the_keys_are_public_cacheable_and_nothing_private_is_among_them() {
 }
 
 #[test]
-fn a_token_of_the_key_before_is_good_as_long_as_that_key_is_published() {
+fn a_token_of_an_old_key_is_good_while_that_key_is_published() {
     let old = signing_server(SigningAlgorithm::EdDsa);
     let (_, tokens) = log_in(&old);
     let token = text(&tokens, "access_token");

@@ -89,7 +89,7 @@ const MACHINE: &str = "grant_type=client_credentials&client_id=machine";
 
 /// SEC-088, SEC-222
 #[test]
-fn the_host_hears_of_every_attempt_and_of_what_looks_like_guessing() {
+fn the_host_hears_of_every_attempt_and_of_guessing() {
     let server = limited();
     let code = server.code("public");
     let made_up = redeem("public", "made-up");
@@ -153,7 +153,7 @@ fn the_host_hears_of_every_attempt_and_of_what_looks_like_guessing() {
 
 /// SEC-088, SEC-108, SEC-222
 #[test]
-fn a_request_too_many_is_told_when_to_come_again_and_changes_nothing() {
+fn a_request_too_many_changes_nothing_and_is_told_when_to_retry() {
     let server = limited();
     let code = server.code("public");
     let too_many = |kind, answer: Answer| {

@@ -112,7 +112,7 @@ fn a_client_that_is_deleted_leaves_nothing_that_works() {
 
 /// SEC-177
 #[test]
-fn a_user_who_is_disabled_and_a_client_that_is_not_trusted_any_more() {
+fn the_tokens_of_a_disabled_user_end_for_one_client_or_for_all() {
     for only in [None, Some("first")] {
         let living = living();
         let (first, second) = (living.server.client(), living.server.client());
@@ -228,9 +228,9 @@ fn however_many_register_newcomers_can_and_used_clients_stay() {
     assert_eq!(living.refresh(&used, &tokens).status, StatusCode::OK);
 }
 
-/// SEC-230
+/// SEC-230: what was answered before or meanwhile stays used.
 #[test]
-fn after_a_clock_that_ran_ahead_logins_go_on_and_used_answers_stay_used() {
+fn logins_go_on_after_the_clock_ran_ahead() {
     for ahead in [3600, 10 * 365 * DAY] {
         let living = living();
         let client = living.server.client();

@@ -31,7 +31,7 @@ fn ask(server: &Server, more: &str) -> Answer {
 }
 
 #[test]
-fn a_client_that_acts_for_itself_gets_a_token_and_nothing_to_refresh() {
+fn a_client_without_users_gets_a_token_and_nothing_to_refresh() {
     let server = machine_server();
     for (more, scopes) in [
         ("", "files:read files:write"),

@@ -51,7 +51,7 @@ fn listed(metadata: &Value, endpoint: &str) -> Value {
 
 /// A-META-4, A-AUTHN-4
 #[test]
-fn the_metadata_and_registration_name_the_methods_that_are_taken() {
+fn metadata_and_registration_name_the_accepted_methods() {
     for methods in [&METHODS[..], &METHODS[..1], &METHODS[1..2], &METHODS[1..], &METHODS[2..]] {
         let server = server_of(taking(methods));
         let names: Vec<&str> = methods.iter().map(AuthMethod::as_str).collect();
@@ -130,9 +130,9 @@ fn no_method_and_unknown_methods_are_no_configuration() {
     assert_eq!(signed.is_ok(), cfg!(feature = "jwt"));
 }
 
-/// A-REG-1
+/// A-REG-1: the consent page shows its name.
 #[test]
-fn an_operators_client_obeys_the_rules_of_registration_and_shows_its_name() {
+fn an_operators_client_obeys_the_rules_of_registration() {
     let config = taking(&[AuthMethod::None]);
     let of = |config: &Config, method: ClientAuthRecord, uris: &[&str]| {
         let uris = uris.iter().map(|uri| RedirectUri::parse(uri).unwrap()).collect();

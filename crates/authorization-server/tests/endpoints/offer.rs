@@ -52,7 +52,7 @@ fn refresh(client: &str, tokens: &Value, more: &str) -> String {
 
 /// SEC-221
 #[test]
-fn a_client_that_names_no_scope_gets_the_default_and_is_shown_with_it() {
+fn a_client_that_names_no_scope_is_shown_and_gets_the_default() {
     let base = |config: Config, text| config.with_default_scope(scopes(text));
     let named = || with(&[MCP], "mcp:base files:read files:write");
     for (config, granted) in [
@@ -188,7 +188,7 @@ fn a_registered_scope_bounds_every_grant_or_is_not_kept() {
 
 /// SEC-217, SEC-235
 #[test]
-fn a_client_of_an_older_store_is_not_the_operators_because_it_stays() {
+fn a_lasting_client_of_an_older_store_is_not_the_operators() {
     // As stores kept a client that had registered itself, once it had a token: without an end, and with what it said.
     let server = server();
     let back = vec![RedirectUri::parse(REDIRECT).unwrap()];

@@ -77,7 +77,7 @@ fn by_name_alone(code: &str) -> String {
 
 /// A-AUTHN-4, A-AUTHN-9
 #[test]
-fn a_client_that_publishes_keys_and_lists_nothing_else_has_to_sign() {
+fn a_client_that_publishes_keys_and_lists_no_method_must_sign() {
     for methods in [Value::Null, json!(["private_key_jwt"]), json!(["private_key_jwt", "x"])] {
         let server = published(&methods);
         let code = log_in(&server);
@@ -98,9 +98,9 @@ fn a_client_that_publishes_keys_and_lists_nothing_else_has_to_sign() {
     }
 }
 
-/// A-AUTHN-4
+/// A-AUTHN-4: an assertion that it presents all the same is verified, and a wrong one refused.
 #[test]
-fn a_document_that_lists_none_may_come_without_and_a_wrong_assertion_is_refused() {
+fn a_client_that_lists_none_may_omit_the_assertion() {
     for methods in [json!(["none", "private_key_jwt"]), json!(["none"])] {
         let server = published(&methods);
         let code = log_in(&server);
@@ -182,7 +182,7 @@ fn keys_at_a_local_address_or_behind_a_strange_url_are_none() {
 
 /// SEC-121, SEC-122, SEC-125
 #[test]
-fn a_set_that_is_none_gives_no_keys_and_one_that_cannot_be_had_no_401() {
+fn a_broken_key_set_is_a_401_and_an_unreachable_one_a_503() {
     let many = json!({"keys": vec![json!({"kty": "EC"}); 17]}).to_string();
     let private = r#"{"keys":[{"kty":"EC","crv":"P-256","d":"canary"}]}"#;
     for (status, body, expected) in [
@@ -226,7 +226,7 @@ fn a_list_of_methods_that_names_none_makes_no_client_public() {
 
 /// A-AUTHN-4
 #[test]
-fn a_stored_client_with_a_secret_is_not_public_whatever_its_metadata_lists() {
+fn a_client_with_a_secret_is_not_public_whatever_it_lists() {
     let server = server();
     let id = ClientId::parse("dashboard").unwrap();
     let secret = ClientAuthRecord::new(AuthMethod::ClientSecretPost)

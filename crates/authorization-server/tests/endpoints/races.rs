@@ -67,8 +67,9 @@ fn refresh(client: &str, token: &str) -> String {
     format!("grant_type=refresh_token&client_id={client}&refresh_token={token}")
 }
 
+/// A-TOKEN-1, A-TOKEN-2, SEC-028: 64 redemptions leave one family.
 #[test]
-fn a_token_1_a_token_2_sec_028_64_redemptions_of_one_code_have_one_winner_and_one_family() {
+fn redemptions_of_one_code_at_once_have_one_winner() {
     for _ in 0..ROUNDS {
         let (server, store) = server(CROWD, 1, 10);
         let client = server.client();
@@ -93,8 +94,9 @@ fn a_token_1_a_token_2_sec_028_64_redemptions_of_one_code_have_one_winner_and_on
     }
 }
 
+/// A-TOKEN-4, SEC-171: 64 refreshes of one token.
 #[test]
-fn a_token_4_sec_171_64_refreshes_without_grace_have_one_winner() {
+fn refreshes_at_once_without_grace_have_one_winner() {
     for _ in 0..ROUNDS {
         let (server, store) = server(1, CROWD, 0);
         let client = server.client();
@@ -110,8 +112,9 @@ fn a_token_4_sec_171_64_refreshes_without_grace_have_one_winner() {
     }
 }
 
+/// A-TOKEN-4, SEC-171: 64 refreshes of one token.
 #[test]
-fn a_token_4_sec_171_64_refreshes_within_the_grace_window_get_one_successor() {
+fn refreshes_at_once_within_the_grace_window_get_one_successor() {
     for _ in 0..ROUNDS {
         let (server, store) = server(1, CROWD, 10);
         let client = server.client();

@@ -166,7 +166,7 @@ fn listed_schemes_are_taken_with_a_warning_and_no_others() {
 
 /// SEC-057
 #[test]
-fn a_scheme_that_left_the_list_leads_nowhere_for_clients_that_are_stored() {
+fn a_scheme_taken_off_the_list_ends_for_stored_clients_too() {
     const CURSOR: &str = "cursor://anysphere.cursor-mcp/oauth/callback";
     let unlisted = config("https://as.example");
     let listed = server_of(unlisted.clone().with_private_use_schemes(["cursor"]).unwrap());
@@ -251,10 +251,10 @@ fn metadata_that_is_refused() {
     assert_eq!(answer.error(), "invalid_client_metadata");
 }
 
-/// SEC-237
+/// SEC-237: nothing of it is kept twice.
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table of registrations")]
-fn what_one_registration_makes_the_store_keep_is_bounded_and_kept_once() {
+fn what_the_store_keeps_of_a_registration_is_bounded() {
     let server = server();
     let uris = |count: usize, bytes: usize| {
         let uri = |number| format!("{:x<bytes$}", format!("https://app.example/{number}/"));

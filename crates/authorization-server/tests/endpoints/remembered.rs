@@ -63,7 +63,7 @@ fn a_no_is_not_remembered_and_no_yes_without_the_setting() {
 }
 
 #[test]
-fn a_client_whose_identity_is_not_assured_is_asked_about_every_time() {
+fn the_user_is_asked_each_time_about_a_client_without_identity() {
     let server = serve(remembering().with_private_use_redirects());
     for redirect in [
         LOOPBACK,
@@ -89,7 +89,7 @@ fn a_client_whose_identity_is_not_assured_is_asked_about_every_time() {
 
 /// SEC-239
 #[test]
-fn an_identifier_that_anybody_knows_gets_no_code_without_the_page() {
+fn a_public_identifier_gets_no_code_without_the_consent_page() {
     use AuthMethod::{ClientSecretPost, None as Public, PrivateKeyJwt};
     const SHARED: &str = "https://client.example/oauth.json";
     let named = remembering().with_remembered_client(ClientId::parse("named").unwrap());
@@ -144,7 +144,7 @@ fn an_identifier_that_anybody_knows_gets_no_code_without_the_page() {
 }
 
 #[test]
-fn a_remembered_answer_ends_with_its_time_or_when_it_is_withdrawn() {
+fn a_remembered_consent_ends_by_time_or_by_withdrawal() {
     let now = UnixTime::from_secs(NOW.as_secs() + 3600);
     let server = serve(remembering());
     let (client, _) = server.confidential(REDIRECT);
@@ -174,7 +174,7 @@ fn a_remembered_answer_ends_with_its_time_or_when_it_is_withdrawn() {
 
 /// SEC-127
 #[test]
-fn a_client_that_says_something_else_about_itself_is_asked_about_again() {
+fn the_user_is_asked_again_about_a_client_that_changed_itself() {
     let server = serve(remembering());
     let (client, _) = server.confidential(REDIRECT);
     let url = authorize(&client, &[]);

@@ -47,7 +47,7 @@ fn an_attackers_code_in_the_victims_client_gives_nothing() {
 
 /// SEC-035
 #[test]
-fn codes_and_tokens_are_of_256_bits_and_the_store_sees_digests_only() {
+fn codes_and_tokens_have_256_bits_and_the_store_sees_digests() {
     let (server, store) = watched();
     let (mut secrets, mut stored) = (BTreeSet::new(), BTreeSet::new());
     for _ in 0..50 {

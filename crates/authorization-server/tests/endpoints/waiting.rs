@@ -112,9 +112,9 @@ fn a_question_that_others_wrote_or_changed_is_nobodys() {
     assert!(server.answer_as("alice", &page, "allow").redirect("code").is_some());
 }
 
-/// SEC-187
+/// SEC-187: the scope or the resource of the page is not on offer any more.
 #[test]
-fn a_page_of_another_issuer_or_of_what_is_not_given_any_more_is_nobodys() {
+fn a_page_of_another_issuer_or_offer_is_refused() {
     let store = Arc::new(MemoryStore::default());
     let at = |issuer: &str, scopes: &str, resource: &str| {
         let resources = vec![ResourceUri::parse(resource).unwrap()];
@@ -149,7 +149,7 @@ fn a_page_of_another_issuer_or_of_what_is_not_given_any_more_is_nobodys() {
 
 /// SEC-188
 #[test]
-fn a_question_waits_for_ten_minutes_and_for_the_client_that_it_names() {
+fn a_question_waits_ten_minutes_and_as_long_as_its_client_lives() {
     let server = serve(config("https://as.example"));
     let client = server.client();
     for (after, status) in [(599, StatusCode::SEE_OTHER), (600, StatusCode::BAD_REQUEST)] {

@@ -127,7 +127,7 @@ fn judged(fail_over: impl Fn(Replicated) -> Replicated + Copy) -> [Result<(), Br
 
 /// SEC-205
 #[test]
-fn a_store_that_takes_back_the_last_thing_that_it_answered_is_found_out() {
+fn a_store_that_takes_back_its_last_answers_is_found_out() {
     assert_eq!(judged(|store| store.fail_over(0)), [Ok(()), Ok(())], "a copy that is not behind");
     for lost in 1..=8 {
         for outcome in judged(|store| store.fail_over(lost)) {

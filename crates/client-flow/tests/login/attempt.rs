@@ -59,7 +59,7 @@ fn is_refresh(request: &http::Request<bytes::Bytes>) -> bool {
 
 /// SEC-240
 #[test]
-fn a_remembered_client_that_one_login_failed_with_is_not_shown_again() {
+fn a_client_that_one_login_failed_with_is_not_shown_again() {
     let mut world = World::new();
     let shown: Vec<String> = (0..5).map(|_| abandoned(&mut world, config())).collect();
     assert_eq!(shown, ["c1", "c1", "c2", "c2", "c3"]);
@@ -71,8 +71,9 @@ fn a_remembered_client_that_one_login_failed_with_is_not_shown_again() {
     assert_eq!(shown, ["c1", "c2", "c2"]);
 }
 
+/// The tokens from before stay meanwhile.
 #[test]
-fn a_login_is_counted_before_the_browser_opens_and_keeps_the_tokens() {
+fn a_login_is_counted_before_the_browser_opens() {
     let mut world = World::new();
     world.token.1["refresh_token"] = json!("r1");
     let session = world.login(config()).unwrap();
@@ -93,9 +94,9 @@ fn a_login_is_counted_before_the_browser_opens_and_keeps_the_tokens() {
     assert!(world.until_user(step).unwrap().is_ok());
 }
 
-/// SEC-240
+/// SEC-240: each way in which servers say that they have forgotten a client.
 #[test]
-fn each_way_of_forgetting_a_client_leads_to_another_at_the_second_login() {
+fn a_forgotten_client_is_replaced_at_the_second_login() {
     let at_token: [(u16, Value); 5] = [
         (400, json!({"error": "unauthorized_client"})),
         (422, json!({"message": "Unrecognized client_id"})),
@@ -199,7 +200,7 @@ fn tokens_and_a_denial_prove_that_the_server_knows_the_client() {
 }
 
 #[test]
-fn a_registration_that_never_led_to_tokens_is_not_relied_on_for_long() {
+fn a_registration_that_never_led_to_tokens_is_soon_replaced() {
     let hour = Account::UNPROVEN_LIFETIME.as_secs();
     for (age, client) in [(hour - 1, "c1"), (hour, "c2"), (7 * 86_400, "c2")] {
         let mut world = World::new();

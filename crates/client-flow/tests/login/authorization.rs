@@ -268,7 +268,7 @@ fn nothing_prints_a_token() {
 }
 
 #[test]
-fn a_token_is_refreshed_ahead_of_its_end_by_no_more_than_a_quarter_of_its_life() {
+fn a_token_is_refreshed_at_most_a_quarter_of_its_life_ahead() {
     for (lifetime, stale_after) in [(600, 570), (120, 90), (60, 45), (4, 3), (1, 1), (0, 0)] {
         let mut world = World::new();
         world.token.1["refresh_token"] = json!("r");

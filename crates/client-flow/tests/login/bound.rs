@@ -97,7 +97,7 @@ fn the_servers_nonce_is_put_in_and_the_request_sent_once_more() {
 
 /// C-EXT-3
 #[test]
-fn a_server_that_knows_no_proofs_gets_none_and_gives_bearer_tokens() {
+fn a_server_without_dpop_gets_no_proof_and_gives_bearer_tokens() {
     for algorithms in [json!(null), json!([]), json!(["RS256"])] {
         let mut world = World::new();
         world.metadata.1["dpop_signing_alg_values_supported"] = algorithms;

@@ -43,7 +43,7 @@ fn metadata_on_another_origin_is_not_even_asked_for() {
 
 /// C-DISC-12
 #[test]
-fn what_is_no_metadata_goes_on_to_the_next_place_of_the_same_issuer() {
+fn a_place_without_metadata_leads_to_the_next_of_the_issuer() {
     let large = "x".repeat(200_000);
     for (status, body) in [
         (200, json!("<!doctype html><html></html>")),
@@ -81,9 +81,9 @@ fn then_the_path_then_the_root() {
     ));
 }
 
-/// C-DISC-4, SEC-131
+/// C-DISC-4, SEC-131: no authorization server is asked.
 #[test]
-fn metadata_of_another_resource_is_refused_before_any_server_is_asked() {
+fn metadata_of_another_resource_is_refused_at_once() {
     for resource in
         ["https://evil.example/mcp", "https://rs.example/mcp2", "https://rs.example/mcp?x"]
     {

@@ -172,7 +172,7 @@ fn a_workload_shows_what_its_platform_says_of_it_once() {
 
 /// SEC-247
 #[test]
-fn a_token_endpoint_that_echoes_the_request_puts_no_secret_into_the_error() {
+fn an_echo_of_the_token_endpoint_puts_no_secret_into_the_error() {
     let mut world = world_without_users(json!(["client_secret_basic"]));
     world.interfere = Box::new(|request| {
         let is_token = request.uri().path() == "/token";
@@ -282,9 +282,9 @@ fn what_the_provider_refuses_or_garbles_goes_nowhere() {
     }
 }
 
-/// SEC-139
+/// SEC-139: a machine has no user who could notice.
 #[test]
-fn without_a_user_nothing_is_shown_to_a_server_that_was_not_agreed_upon() {
+fn a_server_that_was_not_agreed_upon_gets_no_credentials() {
     let honest = Issuer::parse("https://honest.example").unwrap();
     let client = || ClientCredentials::public(id("workload"));
     let mut world = world_without_users(json!(["none"]));
@@ -314,7 +314,7 @@ fn without_a_user_nothing_is_shown_to_a_server_that_was_not_agreed_upon() {
 
 /// C-DISC-9
 #[test]
-fn of_several_servers_the_one_that_gave_out_credentials_is_meant() {
+fn of_several_servers_the_issuer_of_the_credentials_is_used() {
     let mut world = world_without_users(json!(["client_secret_basic"]));
     world.prm.1["authorization_servers"] =
         json!(["https://other.example", "https://as.example", "https://third.example"]);

@@ -156,7 +156,7 @@ fn a_registration_is_one_by_its_body() {
 }
 
 #[test]
-fn endpoints_that_are_never_called_lead_nowhere_and_refuse_nothing() {
+fn the_client_ignores_bad_endpoints_that_it_never_calls() {
     let mut world = World::new();
     let internal = "http://keycloak.internal:8080/x";
     for unused in ["introspection_endpoint", "revocation_endpoint", "jwks_uri"] {

@@ -53,7 +53,7 @@ fn only_this_logins_callback_ends_the_wait() {
 
 /// SEC-250
 #[test]
-fn long_heads_and_requests_between_logins_are_answered_by_a_page() {
+fn long_heads_and_stray_requests_are_answered_by_a_page() {
     let visit = visit();
     let state = query(visit.url(), "state").unwrap();
     let cookies = format!("Cookie: a={}\r\n", "x".repeat(20_000));
@@ -147,7 +147,7 @@ fn what_follows_the_head_of_a_callback_changes_nothing() {
 
 /// SEC-250
 #[test]
-fn a_long_head_is_read_to_its_end_and_one_without_end_to_a_limit() {
+fn a_long_head_is_read_to_its_end_or_to_the_limit() {
     let head = waiting().1;
     let filled = |length: usize| {
         let cookie = "Cookie: ";

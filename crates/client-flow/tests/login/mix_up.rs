@@ -74,9 +74,9 @@ fn codes_of_one_server_are_not_sent_to_another() {
     }
 }
 
-/// SEC-242
+/// SEC-242: its codes go back to it alone.
 #[test]
-fn a_server_whose_codes_go_back_to_it_may_have_its_endpoints_on_several_hosts() {
+fn a_safe_server_may_have_its_endpoints_on_several_hosts() {
     for (authorization, token, registration) in [
         // Google, Facebook: the page is the issuer's own.
         (OWN, OTHER, OWN),
@@ -185,9 +185,9 @@ fn what_was_remembered_before_the_rule_is_held_to_it() {
     );
 }
 
-/// SEC-242
+/// SEC-242: a visit says who sends the user where.
 #[test]
-fn a_visit_says_who_sends_the_user_where_before_the_browser_opens() {
+fn the_host_reads_the_target_before_the_browser_opens() {
     let mut world = world(OWN, OTHER, OWN);
     world.prm.1["scopes_supported"] = json!(["read"]);
     let visit = world.until_user(login(config(), MCP, None, None).unwrap()).unwrap().unwrap();
@@ -201,7 +201,7 @@ fn a_visit_says_who_sends_the_user_where_before_the_browser_opens() {
 
 /// SEC-248
 #[test]
-fn an_endpoint_that_has_a_parameter_of_ours_is_refused_by_its_name() {
+fn an_endpoint_url_with_a_parameter_of_ours_is_refused_by_name() {
     for (member, query, name) in [
         ("authorization_endpoint", "client_id=ATTACKER", "client_id"),
         ("authorization_endpoint", "a=1&redirect_uri=https%3A%2F%2Fevil.example", "redirect_uri"),

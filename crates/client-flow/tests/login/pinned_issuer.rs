@@ -57,9 +57,9 @@ fn tenant(named: &str, document: Value) -> World {
     world
 }
 
-/// C-DISC-11
+/// C-DISC-11: the resource says where.
 #[test]
-fn a_pinned_issuer_is_found_where_the_resource_says_on_its_own_origin() {
+fn a_pinned_issuer_is_found_where_its_own_origin_has_it() {
     let world = tenant("https://as.example/t1", metadata("https://as.example"));
     let session = world.login(pinned()).unwrap();
     let server = &session.account().server;
@@ -114,7 +114,7 @@ fn a_resource_does_not_say_on_which_origin_a_pinned_issuer_is() {
 
 /// C-DISC-11, SEC-014
 #[test]
-fn a_document_at_a_place_that_the_resource_names_leads_to_no_other_origin() {
+fn a_place_named_by_the_resource_leads_to_no_other_origin() {
     for member in ["authorization_endpoint", "token_endpoint", "registration_endpoint"] {
         let mut document = metadata("https://as.example");
         document[member] = "https://evil.example/steal".into();
@@ -152,7 +152,7 @@ fn a_document_at_a_place_that_the_resource_names_leads_to_no_other_origin() {
 
 /// C-DISC-11, SEC-014
 #[test]
-fn a_tenant_does_not_replace_the_own_document_of_a_pinned_issuer() {
+fn a_tenant_does_not_replace_the_document_of_a_pinned_issuer() {
     let mut document = metadata("https://as.example");
     document["token_endpoint"] = "https://as.example/evil/token".into();
     let tenant = || tenant("https://as.example/evil", document.clone());

@@ -37,9 +37,9 @@ fn visited(mut world: World, config: ClientConfig) -> (Result<Session, FlowError
     (session, url, world)
 }
 
-/// C-AUTHZ-3
+/// C-AUTHZ-3: the resource is left out of every request.
 #[test]
-fn a_profile_omits_the_resource_in_every_request_to_its_issuer_and_to_no_other() {
+fn a_profile_omits_the_resource_for_its_issuer_and_no_other() {
     let config = relaxed(ServerProfile::new().with_resource_omitted());
     let mut world = World::new();
     world.token.1["refresh_token"] = "rt".into();
@@ -107,7 +107,7 @@ fn a_profile_fixes_the_scope_of_logins_and_of_step_ups() {
 
 /// C-AUTHZ-2, SEC-045
 #[test]
-fn a_missing_pkce_list_is_accepted_by_a_profile_and_a_list_without_s256_is_not() {
+fn a_profile_accepts_a_missing_pkce_list_not_one_without_s256() {
     let world = |methods: Option<Value>| {
         let mut world = World::new();
         let metadata = world.metadata.1.as_object_mut().unwrap();
@@ -143,7 +143,7 @@ fn a_missing_pkce_list_is_accepted_by_a_profile_and_a_list_without_s256_is_not()
 }
 
 #[test]
-fn a_strict_run_against_entra_or_cognito_names_the_profile_to_use() {
+fn a_strict_login_at_entra_or_cognito_names_the_right_profile() {
     for (host, profile) in [
         ("https://login.microsoftonline.com/a1/v2.0", "`ServerProfile::entra`"),
         ("https://cognito-idp.eu-west-1.amazonaws.com/p1", "`ServerProfile::cognito`"),
@@ -199,7 +199,7 @@ fn of_tenant(profile: ServerProfile, pinned: Option<&str>) -> ClientConfig {
 
 /// C-DISC-7
 #[test]
-fn a_tenant_placeholder_stands_for_the_pinned_issuer_by_a_profile() {
+fn a_profile_lets_a_tenant_placeholder_mean_the_pinned_issuer() {
     const PIN: &str = "https://as.example/organizations/v2.0";
     const TEMPLATE: &str = "https://as.example/{tenantid}/v2.0";
     let world = || {
@@ -258,7 +258,7 @@ fn a_tenant_placeholder_leads_to_no_other_server() {
 
 /// C-DISC-7, SEC-014
 #[test]
-fn metadata_is_read_where_a_profile_says_and_still_has_to_name_the_issuer() {
+fn metadata_at_the_place_of_a_profile_must_name_the_issuer() {
     let at = EndpointUrl::parse("https://documents.example/as.json").unwrap();
     let profile = ServerProfile::new().with_metadata_at(at);
     let world = |named: &str| {

@@ -31,7 +31,7 @@ fn refusing(refuses: fn(&Value) -> Option<&'static str>) -> World {
 
 /// C-REG-4
 #[test]
-fn a_registration_that_is_refused_for_its_scopes_is_made_without_them() {
+fn a_registration_refused_for_its_scopes_is_made_without_them() {
     // better-auth takes none that it was not told of.
     let world = refusing(|body| body.get("scope").map(|_| "invalid_scope"));
     let session = world.login(config()).unwrap();
@@ -44,9 +44,9 @@ fn a_registration_that_is_refused_for_its_scopes_is_made_without_them() {
     assert_eq!(session.account().registered_scope, None);
 }
 
-/// C-REG-4
+/// C-REG-4: the second request has nothing optional in it.
 #[test]
-fn a_registration_that_is_refused_for_its_metadata_is_made_with_nothing_optional() {
+fn a_registration_refused_for_its_metadata_omits_the_optional() {
     let world = refusing(|body| {
         let refused = ["grant_types", "application_type"].map(|name| body.get(name).is_some());
         refused.contains(&true).then_some("invalid_client_metadata")
@@ -118,7 +118,7 @@ fn what_the_host_registers_is_sent_as_it_is() {
 
 /// C-SCOPE-5
 #[test]
-fn more_than_was_registered_for_is_asked_for_by_another_registration() {
+fn more_scopes_than_registered_need_another_registration() {
     let mut world = World::new();
     world.prm.1["scopes_supported"] = json!(["read"]);
     world.metadata.1["scopes_supported"] = json!(["read", "write", "admin"]);
@@ -161,7 +161,7 @@ fn with_key() -> client_flow::ClientConfig {
 /// C-EXT-1
 #[cfg(feature = "jwt")]
 #[test]
-fn a_client_with_a_key_offers_to_sign_and_signs_where_the_server_says_so() {
+fn a_client_with_a_key_signs_where_the_server_says_so() {
     for (listed, preferred, offered) in [
         (json!(["none", "private_key_jwt"]), json!("none"), json!(["private_key_jwt", "none"])),
         (json!(["private_key_jwt"]), json!("private_key_jwt"), json!(["private_key_jwt"])),
@@ -186,7 +186,7 @@ fn a_client_with_a_key_offers_to_sign_and_signs_where_the_server_says_so() {
 /// C-REG-2
 #[cfg(feature = "jwt")]
 #[test]
-fn a_registration_names_the_url_of_the_keys_and_signs_where_it_has_to() {
+fn a_registration_names_the_keys_and_signs_where_it_has_to() {
     let mut world = World::new();
     world.metadata.1["token_endpoint_auth_methods_supported"] = json!(["private_key_jwt"]);
     world.register.1["token_endpoint_auth_method"] = json!("private_key_jwt");

@@ -26,7 +26,7 @@ fn registration_says_what_the_client_is() {
 
 /// C-REG-1
 #[test]
-fn what_may_be_asked_for_is_registered_where_the_server_lists_it() {
+fn listed_scopes_that_may_be_asked_for_are_registered() {
     for (listed, by_resource, asked, registered) in [
         // Not all that the server has: what this resource has and what is asked for.
         (json!(["read", "write", "admin"]), json!(["read", "write"]), None, json!("read write")),
@@ -86,7 +86,7 @@ fn the_method_is_the_first_that_the_server_lists() {
 
 /// C-REG-1, C-REG-2
 #[test]
-fn a_metadata_document_comes_before_registration_where_it_is_supported() {
+fn a_metadata_document_is_preferred_to_registration() {
     let url = "https://client.example/meta.json";
     let mut with_document = config();
     with_document.metadata_url = Some(ClientMetadataUrl::parse(url).unwrap());

@@ -134,7 +134,7 @@ fn metadata_that_cannot_be_read_again_costs_no_refresh_token() {
 
 /// C-TOKEN-7
 #[test]
-fn a_login_after_a_refresh_that_failed_keeps_the_refresh_token_until_it_is_done() {
+fn a_login_after_a_failed_refresh_keeps_the_token_until_done() {
     for (status, body, is_kept) in [
         (404, json!({}), true),
         (302, json!({}), true),
@@ -257,7 +257,7 @@ fn a_record_is_this_clients_or_is_left_alone() {
 }
 
 #[test]
-fn a_registration_for_another_address_of_the_browser_is_made_anew() {
+fn another_redirect_address_needs_another_registration() {
     let (mut world, session) = after_a_login();
     let mut kept = session.to_record();
     kept.tokens = None;

@@ -164,7 +164,7 @@ fn metadata_is_read_again_after_a_day_and_not_before() {
 }
 
 #[test]
-fn what_does_not_pass_leads_to_a_login_and_what_passes_to_another_try() {
+fn a_lasting_failure_means_login_and_a_passing_one_retry() {
     for (status, body, passes, is_kept) in [
         (200, json!({"error": "bad_refresh_token"}), false, false),
         (400, json!({"error": "invalid_grant"}), false, false),
@@ -218,7 +218,7 @@ fn a_grant_that_another_process_saw_end_is_not_tried_again() {
 }
 
 #[test]
-fn a_client_that_was_refused_is_remembered_so_by_whatever_is_kept() {
+fn a_refused_client_is_remembered_as_refused() {
     let (mut world, session) = after_a_login();
     world.token = (401, json!({"error": "invalid_client"}));
     let refused = world.drive(session.refresh(&config()).unwrap()).unwrap_err();
@@ -243,9 +243,9 @@ fn without_a_look_at_the_store_no_refresh_token_is_sent() {
     assert!(FlowError::new(FlowStage::Refresh, FlowErrorKind::NotLoaded).is_transient());
 }
 
-/// SEC-141
+/// SEC-141: the token endpoint gave no OAuth error.
 #[test]
-fn metadata_is_read_again_after_a_failure_that_the_token_endpoint_did_not_explain() {
+fn metadata_is_read_again_after_an_unexplained_failure() {
     for (status, body, is_read_again) in [
         (503, json!({}), true),
         (404, json!({}), true),

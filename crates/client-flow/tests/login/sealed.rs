@@ -245,7 +245,7 @@ fn what_is_sealed_shows_nothing_and_cannot_be_changed() {
 }
 
 #[test]
-fn a_sealed_login_is_counted_until_it_ends_with_tokens_in_any_process() {
+fn a_sealed_login_is_counted_until_any_process_gets_tokens() {
     let mut host = Host::new();
     let last = |host: &Host| host.world.saved.borrow().last().cloned();
     // The first login by a registration is not counted.

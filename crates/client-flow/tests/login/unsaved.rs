@@ -86,9 +86,9 @@ fn a_login_takes_up_no_tokens_that_were_replaced() {
     assert_eq!(access_token(world.saved.borrow().last()), "at2");
 }
 
-/// C-DISC-8, SEC-241
+/// C-DISC-8, SEC-241: it is taken up instead.
 #[test]
-fn what_another_process_saved_later_is_taken_up_and_not_overwritten() {
+fn a_later_save_of_another_process_is_not_overwritten() {
     let (mut world, session) = after_a_save_that_failed();
     world.saves.set(true);
     let mut theirs = world.kept.clone().unwrap();
@@ -115,9 +115,9 @@ fn what_another_process_saved_later_is_taken_up_and_not_overwritten() {
     }
 }
 
-/// C-SCOPE-5, SEC-245
+/// C-SCOPE-5, SEC-245: another process removed them.
 #[test]
-fn the_count_of_a_step_up_brings_no_tokens_back_that_another_process_removed() {
+fn the_count_of_a_step_up_brings_no_removed_tokens_back() {
     let (mut world, session) = after_a_save_that_failed();
     world.saves.set(true);
     let session = world.drive(session.save()).unwrap();
@@ -151,7 +151,7 @@ fn a_login_and_its_registration_go_on_from_memory() {
 
 /// C-TOKEN-6, SEC-241
 #[test]
-fn a_login_that_no_store_heard_of_is_not_given_up_for_what_was_kept_before() {
+fn an_unsaved_login_is_not_given_up_for_an_older_record() {
     let mut world = World::new();
     issues(&mut world, 1);
     world.login(config()).unwrap();
@@ -233,7 +233,7 @@ fn a_session_says_which_logins_the_store_may_hold() {
 
 /// SEC-245
 #[test]
-fn where_the_store_could_not_be_read_nothing_is_known_of_its_logins() {
+fn an_unreadable_store_says_nothing_about_logins() {
     let mut world = World::new();
     issues(&mut world, 1);
     world.saves.set(false);
@@ -241,8 +241,9 @@ fn where_the_store_could_not_be_read_nothing_is_known_of_its_logins() {
     assert_eq!(world.login(config()).unwrap().stored_logins(), None);
 }
 
+/// It is given back.
 #[test]
-fn a_record_without_tokens_restores_no_session_and_is_given_back() {
+fn a_record_without_tokens_restores_no_session() {
     let session = World::new().login(config()).unwrap();
     let error = Session::restore(session.logged_out()).unwrap_err();
     assert!(error.to_string().contains("log in again"), "{error}");

@@ -119,9 +119,9 @@ mod tests {
 
     const FAILED: Result<&Response<Bytes>, &DocumentRefused> = Err(&DocumentRefused::Unreachable);
 
-    /// A-META-4
+    /// A-META-4: the offer is away for an hour; the first answer settles it.
     #[test]
-    fn the_first_answer_settles_it_and_a_failure_before_withdraws_the_offer_for_an_hour() {
+    fn a_failure_before_the_first_answer_withdraws_the_offer() {
         let at = UnixTime::from_secs;
         let reach = Reach::default();
         let answer = Response::new(Bytes::new());
@@ -148,9 +148,9 @@ mod tests {
         }
     }
 
-    /// A-META-4
+    /// A-META-4: each failure after an hour withdraws it anew.
     #[test]
-    fn where_the_hosts_own_check_failed_each_failure_after_an_hour_withdraws_the_offer() {
+    fn a_failed_check_of_the_host_withdraws_the_offer_each_hour() {
         let at = UnixTime::from_secs;
         let reach = Reach::default();
         reach.record_check(FAILED, at(0));

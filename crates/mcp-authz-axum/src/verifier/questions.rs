@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_asks_too_much_is_told_at_once_and_keeps_nobody_out_whose_token_was_good() {
+    async fn an_asker_of_too_much_is_told_and_keeps_no_good_token_out() {
         let questions = Arc::new(Questions::new());
         let unknown =
             |number| questions.ask(token(number), Standing::New, pending::<Found>).now_or_never();

@@ -109,7 +109,7 @@ async fn the_cookie_is_that_of_the_browser_that_was_asked() {
 
 /// SEC-102
 #[tokio::test]
-async fn programs_on_web_pages_may_call_the_token_endpoint_and_nothing_with_a_cookie() {
+async fn web_pages_may_call_the_token_endpoint_and_nothing_by_cookie() {
     let server = server();
     let preflight = |path: &str| {
         Request::builder()

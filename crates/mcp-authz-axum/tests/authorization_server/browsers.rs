@@ -25,7 +25,7 @@ async fn preflight(server: &Server, path: &str, method: &str, headers: &str) -> 
 
 /// SEC-102, SEC-196
 #[tokio::test]
-async fn every_endpoint_and_document_that_a_client_calls_answers_preflights() {
+async fn everything_that_a_client_calls_answers_preflights() {
     for issuer in ["https://as.example", "https://as.example/tenant"] {
         let server = server_of(config(issuer));
         let paths = config(issuer).paths();

@@ -112,9 +112,9 @@ const ERRORS: [((&str, &str), &str); 8] = [
     (("prompt", "none consent"), "invalid_request"),
 ];
 
-/// SEC-063, SEC-217
+/// SEC-063, SEC-217: the user agreed to this very client.
 #[tokio::test]
-async fn an_error_is_redirected_only_for_the_user_who_agreed_to_this_client() {
+async fn an_error_is_redirected_only_for_a_user_who_agreed() {
     let server = serve(remembering());
     let (client, secret) = server.confidential().await;
     // Neither a login, nor a token of the client, nor the consent of another user is enough.
@@ -183,9 +183,9 @@ async fn the_consent_that_lets_an_error_redirect_ends_with_its_time() {
     assert_eq!(server.get_as("alice", &wrong).await.link("error").as_deref(), error);
 }
 
-/// SEC-063
+/// SEC-063: the user is whoever is logged in.
 #[tokio::test]
-async fn an_error_of_a_client_of_the_operator_is_redirected_for_whoever_is_logged_in() {
+async fn an_error_of_an_operators_client_is_redirected() {
     const DOCUMENT: &str = "https://client.example/oauth.json";
     let server = serve(remembering());
     // The operator vouches for what it put into the store, but not for who is behind the URL of a document.

@@ -44,9 +44,9 @@ async fn endless(head: &'static str, bytes: Vec<u8>, pause: Duration) -> (Site, 
     (site, sent)
 }
 
-/// SEC-122
+/// SEC-122: the stated length does not matter, nor how slow it comes.
 #[tokio::test]
-async fn a_body_ends_at_its_limit_whatever_it_says_and_at_the_deadline_however_slow() {
+async fn a_body_ends_at_its_limit_and_at_the_deadline() {
     const TYPE: &str = "content-type: application/json\r\n";
     let long: &str =
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n";
@@ -174,7 +174,7 @@ async fn what_is_good_is_kept_as_long_as_it_says_within_bounds() {
 
 /// SEC-125
 #[tokio::test]
-async fn the_clients_that_are_kept_are_bounded_and_the_longest_unused_goes_first() {
+async fn kept_clients_are_bounded_and_the_longest_unused_goes_first() {
     let documents = Counting::default();
     let (server, _) = reader_of(documents.clone());
     let url = |n: usize| authorize(&format!("https://c{n}.test/m"), &[]);
@@ -209,9 +209,9 @@ async fn a_thousand_who_ask_for_one_new_client_cause_one_fetch() {
     assert_eq!(site.asked(), 1);
 }
 
-/// SEC-126
+/// SEC-126: it goes on if the first asker goes away.
 #[tokio::test]
-async fn one_fetch_for_all_even_if_it_fails_or_its_first_asker_goes_away() {
+async fn all_askers_share_one_fetch_even_if_it_fails() {
     let (site, _) =
         endless("HTTP/1.1 200 OK\r\n", b"x: y\r\n".to_vec(), Duration::from_secs(1)).await;
     let (server, _) = reader_of(site.documents());

@@ -105,7 +105,7 @@ async fn the_host_names_what_else_may_call() {
 
 /// SEC-220
 #[tokio::test]
-async fn a_public_issuer_answers_behind_any_proxy_until_it_is_told_its_names() {
+async fn a_public_issuer_answers_any_proxy_until_it_has_host_names() {
     let store = Arc::new(MemoryStore::default());
     let router = AuthorizationServer::new(
         config("https://host.example/auth"),

@@ -134,9 +134,9 @@ fn later(time: &AtomicU64, seconds: u64) {
     time.fetch_add(seconds, Ordering::Relaxed);
 }
 
-/// SEC-229
+/// SEC-229: known clients log in, and so do new ones.
 #[tokio::test(start_paused = true)]
-async fn silent_hosts_keep_neither_known_clients_nor_honest_new_ones_from_their_logins() {
+async fn silent_hosts_keep_no_honest_client_from_its_login() {
     let hosts = Hosts::new("max-age=60");
     let (server, time) = reader_of(hosts.clone());
     let mut token = log_in(&server).await;
@@ -206,9 +206,9 @@ async fn what_was_good_is_used_while_its_host_is_silent_for_an_hour() {
     assert_eq!(refresh(&server, &user, &mut token).await, StatusCode::SERVICE_UNAVAILABLE);
 }
 
-/// SEC-229
+/// SEC-229: what it says about stale documents counts (RFC 9111).
 #[tokio::test(start_paused = true)]
-async fn what_the_host_takes_back_is_not_used_on_and_what_it_says_about_that_counts() {
+async fn a_document_that_the_host_takes_back_is_used_no_longer() {
     let user = format!("{USER}1");
     // The host answers that there is no such document.
     let hosts = Hosts::new("max-age=60");
@@ -270,9 +270,9 @@ async fn one_network_begins_twenty_fetches_and_then_one_a_second() {
     assert_eq!(again, Ok(StatusCode::OK));
 }
 
-/// SEC-229
+/// SEC-229: their documents are good.
 #[tokio::test(start_paused = true)]
-async fn good_documents_of_made_up_clients_displace_none_of_a_client_that_got_a_token() {
+async fn made_up_clients_displace_no_client_that_got_a_token() {
     let hosts = Hosts::new("max-age=600");
     let (server, _) = reader_of(hosts.clone());
     let mut token = log_in(&server).await;

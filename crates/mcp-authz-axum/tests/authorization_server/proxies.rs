@@ -19,7 +19,7 @@ fn stripped(prefix: &str) -> Result<Server, InvalidConfig> {
 }
 
 #[tokio::test]
-async fn a_whole_login_where_the_proxy_keeps_the_prefix_or_takes_it_away() {
+async fn a_login_works_if_the_proxy_keeps_or_strips_the_prefix() {
     let kept = || Ok(server_of(config(ISSUER)));
     for (server, base) in
         [(kept(), "/tools/auth"), (stripped("/tools"), "/auth"), (stripped("/tools/auth"), "")]

@@ -116,7 +116,7 @@ async fn log_in(server: &Server) -> String {
 
 /// A-AUTHN-9
 #[tokio::test]
-async fn the_keys_of_a_client_are_fetched_when_they_are_needed_and_kept() {
+async fn the_keys_of_a_client_are_fetched_when_needed_and_kept() {
     let web = web(&Value::Null);
     let (server, _) = reader_of(web.clone());
     let code = log_in(&server).await;
@@ -151,7 +151,7 @@ async fn what_is_no_key_set_is_kept_for_30_seconds() {
 
 /// SEC-126
 #[tokio::test]
-async fn a_key_that_is_not_in_the_set_has_it_fetched_again_once_in_30_seconds() {
+async fn an_unknown_key_has_the_set_fetched_again_every_30_seconds() {
     let web = web(&Value::Null);
     let named = |kid: &str| {
         let mut set: Value = serde_json::from_str(PUBLIC).unwrap();
@@ -196,9 +196,9 @@ async fn a_key_that_is_not_in_the_set_has_it_fetched_again_once_in_30_seconds() 
     assert_eq!(web.asked(KEYS), 4);
 }
 
-/// SEC-126
+/// SEC-126: so is one that cannot be had.
 #[tokio::test]
-async fn a_set_that_may_not_be_stored_or_cannot_be_had_is_fetched_once_in_30_seconds() {
+async fn an_uncacheable_key_set_is_fetched_once_in_30_seconds() {
     for (status, is_private, refused) in [
         (200, true, StatusCode::UNAUTHORIZED),
         (404, false, StatusCode::UNAUTHORIZED),
@@ -223,7 +223,7 @@ async fn a_set_that_may_not_be_stored_or_cannot_be_had_is_fetched_once_in_30_sec
 
 /// SEC-229
 #[tokio::test]
-async fn keys_that_were_good_are_used_for_an_hour_while_they_cannot_be_had() {
+async fn good_keys_are_used_for_an_hour_while_their_host_is_away() {
     let web = web(&Value::Null);
     let (server, time) = reader_of(web.clone());
     let mut draw = 0;
@@ -309,7 +309,7 @@ async fn documents_are_offered_only_while_they_can_be_fetched() {
 
 /// A-META-4
 #[tokio::test]
-async fn a_check_at_start_up_withdraws_the_offer_before_a_client_sees_it() {
+async fn a_check_at_start_withdraws_the_offer_before_clients_see_it() {
     let url = ClientMetadataUrl::parse(CLIENT).unwrap();
     for status in [None, Some(200), Some(404), Some(503)] {
         let web = Web::default();

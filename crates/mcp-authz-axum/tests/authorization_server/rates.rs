@@ -134,8 +134,9 @@ async fn one_secret_tried_on_many_clients_at_every_endpoint() {
     }
 }
 
+/// SEC-108: 10,000 registrations.
 #[tokio::test(start_paused = true)]
-async fn sec_108_10_000_registrations_from_one_address() {
+async fn registrations_from_one_address_are_limited() {
     let server = limited(|server| server);
     let client = server.client().await;
     assert_eq!(
@@ -234,7 +235,7 @@ async fn an_entry_that_cannot_be_read_counts_as_the_proxy() {
 
 /// SEC-222: the operator is told what to set, once, and by a proxy of theirs even after an attacker from elsewhere.
 #[tokio::test]
-async fn a_forwarded_header_of_an_untrusted_peer_is_one_event_that_names_the_setting() {
+async fn an_untrusted_forwarded_header_is_one_event_with_the_setting() {
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt().with_ansi(false);
@@ -353,8 +354,9 @@ async fn made_up_grants_are_bounded_and_good_ones_go_on() {
     assert_eq!(elsewhere.error(), "invalid_grant");
 }
 
+/// SEC-227: 10,000 registrations.
 #[tokio::test(start_paused = true)]
-async fn sec_227_10_000_registrations_out_of_one_home_network() {
+async fn registrations_from_one_home_network_are_limited() {
     let server = limited(|server| server);
     // A /56, which comes with one line: each request from another /64 of it.
     let home = async |number: usize| {

@@ -32,9 +32,9 @@ async fn a_body_that_is_too_long_is_not_read() {
     }
 }
 
-/// A-INT-1
+/// A-INT-1: nobody may where no resource server is named.
 #[tokio::test]
-async fn no_page_asks_about_tokens_and_nobody_where_no_resource_server_is_named() {
+async fn no_web_page_may_introspect_tokens() {
     // base64("rs:secret")
     let ask = |origin: &str| {
         Request::post("/introspect")
@@ -110,7 +110,7 @@ mod dpop {
     }
 
     #[tokio::test]
-    async fn a_verifier_over_the_store_is_told_of_the_key_that_a_token_is_bound_to() {
+    async fn a_verifier_over_the_store_reads_the_key_of_a_bound_token() {
         let pem = include_str!("../../../client-auth/tests/keys/es256.pem");
         let key = ProofKey::from_pem(pem).unwrap();
         let server = server();

@@ -23,7 +23,7 @@ async fn resume(server: &Server, token: &str, lines: &[(&str, &str)]) -> u16 {
 
 /// SEC-225
 #[tokio::test]
-async fn an_event_id_is_good_for_the_principal_that_it_was_sent_to_and_for_no_other() {
+async fn an_event_id_is_good_only_for_the_principal_that_got_it() {
     let server = server();
     let (alice, mallory) = ("alice.c.99999", "mallory.c.99999");
     let own = session(&server.open(mallory).await.1);
@@ -55,9 +55,9 @@ async fn an_event_id_is_good_for_the_principal_that_it_was_sent_to_and_for_no_ot
     assert_eq!(*server.service.resumed.lock().unwrap(), ["event-0", "event-0"]);
 }
 
-/// SEC-225
+/// SEC-225: the stream had no token. A session ID is no event ID either.
 #[tokio::test]
-async fn events_of_streams_without_a_token_are_no_users_and_no_session_id_is_an_event_id() {
+async fn an_event_of_an_open_stream_is_resumed_by_nobody() {
     let server = server();
     let public = session(&server.open("").await.1);
     let id = event(&server, "", &[("mcp-session-id", &public)]).await;
@@ -69,8 +69,9 @@ async fn events_of_streams_without_a_token_are_no_users_and_no_session_id_is_an_
     assert!(server.service.resumed.lock().unwrap().is_empty());
 }
 
+/// Also where sessions are not bound.
 #[tokio::test]
-async fn event_ids_stay_bound_without_session_binding_and_are_left_alone_where_the_host_says_so() {
+async fn event_ids_are_bound_unless_the_host_opts_out() {
     let alice = "alice.c.99999";
     let bound = process(Default::default(), |protect| protect.without_session_binding());
     let id = event(&bound, alice, &[]).await;

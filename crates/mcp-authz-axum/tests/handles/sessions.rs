@@ -46,7 +46,7 @@ async fn a_session_is_its_owners_at_every_process_with_the_same_key() {
 
 /// SEC-232
 #[tokio::test]
-async fn beyond_the_share_no_session_is_opened_and_every_one_can_be_ended() {
+async fn no_session_opens_beyond_the_share_and_each_can_be_ended() {
     let server = process(Service::default(), small);
     let mut own = Vec::new();
     let mut refused = 0;
@@ -84,9 +84,9 @@ async fn beyond_the_share_no_session_is_opened_and_every_one_can_be_ended() {
     assert_eq!(server.open(MALLORY).await.0, 200, "ending one makes room");
 }
 
-/// SEC-226
+/// SEC-226: others keep their sessions.
 #[tokio::test]
-async fn ten_clients_of_one_user_have_one_share_and_others_keep_their_sessions() {
+async fn ten_clients_of_one_user_have_one_share_of_sessions() {
     let server = process(Service::default(), small);
     let alices = session(&server.open(ALICE).await.1);
     let mut opened = 0;
@@ -121,7 +121,7 @@ async fn ten_clients_of_one_user_have_one_share_and_others_keep_their_sessions()
 
 /// SEC-232
 #[tokio::test(start_paused = true)]
-async fn a_session_that_nobody_uses_makes_room_and_is_ended_at_the_service() {
+async fn an_unused_session_makes_room_and_ends_at_the_service() {
     let server = process(Service::default(), small);
     let mut own = Vec::new();
     for _ in 0..10 {
@@ -144,8 +144,9 @@ async fn a_session_that_nobody_uses_makes_room_and_is_ended_at_the_service() {
     assert_eq!(server.in_session("POST", MALLORY, &own[2]).await, 404);
 }
 
+/// It is ended at the service.
 #[tokio::test]
-async fn without_a_token_the_longest_unused_session_goes_for_the_newest_and_is_ended() {
+async fn the_longest_unused_session_without_token_makes_room() {
     let server = process(Service::default(), small);
     let alices = session(&server.open(ALICE).await.1);
     let first = session(&server.open("").await.1);
@@ -219,7 +220,7 @@ async fn a_session_whose_client_went_away_before_the_answer_is_ended() {
 
 /// SEC-232
 #[tokio::test(start_paused = true)]
-async fn a_session_that_nobody_heard_of_counts_until_the_service_ends_it() {
+async fn a_session_with_a_lost_answer_counts_until_it_is_ended() {
     for required in both_requirements() {
         let server = process_behind(required, Service::default(), small);
         open_and_leave(&server, "slow-and-kept", MALLORY, 10).await;
@@ -232,7 +233,7 @@ async fn a_session_that_nobody_heard_of_counts_until_the_service_ends_it() {
 
 /// SEC-232
 #[tokio::test(start_paused = true)]
-async fn a_newcomer_does_not_wait_for_the_end_of_the_session_that_makes_room() {
+async fn a_newcomer_does_not_wait_until_the_old_session_has_ended() {
     let server = process(Service::default(), small);
     for _ in 0..20 {
         let started = Instant::now();

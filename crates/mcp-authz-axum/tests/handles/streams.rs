@@ -73,7 +73,7 @@ async fn an_event_stream_of_a_revoked_token_ends_within_the_interval() {
 
 /// SEC-219
 #[tokio::test(start_paused = true)]
-async fn a_verifier_that_is_away_keeps_a_stream_until_its_token_expires() {
+async fn while_the_verifier_is_away_a_stream_lasts_as_its_token() {
     for mood in [1, 2] {
         let server = server();
         let stream = open(&server, "GET", "stream", "alice.c.1200").await;

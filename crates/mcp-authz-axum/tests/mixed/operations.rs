@@ -23,7 +23,7 @@ async fn a_client_without_a_token_connects_and_uses_what_is_public() {
 
 /// SEC-142, SEC-213
 #[tokio::test]
-async fn everything_else_needs_a_token_and_the_challenge_names_what_it_needs() {
+async fn a_call_that_is_not_public_is_challenged_with_its_scopes() {
     let router = served(protect(mixed()));
     let answer = json!({"jsonrpc": "2.0", "id": 1, "result": {}}).to_string();
     let both = format!("[{},{}]", call("search"), call("write"));
@@ -115,8 +115,9 @@ async fn a_body_makes_no_other_method_public() {
     }
 }
 
+/// A public tool opens the list of tools, and an own row closes it.
 #[tokio::test]
-async fn a_row_of_its_own_closes_what_a_public_tool_opens_and_any_operation_can_be_opened() {
+async fn an_own_row_closes_an_operation_and_any_can_be_opened() {
     let list = Operation::new("tools/list", None);
     let closed = mixed().operation(list, "read").unwrap();
     let router = served(protect(closed));

@@ -55,7 +55,7 @@ async fn a_proof_counts_within_five_minutes_or_what_the_host_says() {
 }
 
 #[tokio::test]
-async fn a_server_that_asks_for_nonces_takes_its_own_while_they_are_fresh() {
+async fn a_server_that_asks_for_nonces_accepts_its_own_fresh_ones() {
     let own = resource().with_dpop_nonces(Entropy::new([9; 32]));
     let server = server_that(&own, |protect| protect);
     let token = Secret::new("alice.bound");
@@ -125,7 +125,7 @@ async fn a_full_memory_lets_nobody_in_and_no_stranger_fills_it() {
 
 /// SEC-226
 #[tokio::test]
-async fn ten_clients_of_one_user_fill_one_share_of_the_memory_of_proofs() {
+async fn ten_clients_of_one_user_fill_one_share_of_proof_memory() {
     let store = Arc::new(MemoryStore::default());
     let own = server_that(&resource().with_dpop(), |protect| protect.with_max_proofs(100));
     let shared = server_that(&resource().with_dpop(), |protect| {

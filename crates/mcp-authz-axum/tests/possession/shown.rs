@@ -7,7 +7,7 @@ use oauth_types::{EndpointUrl, Entropy, ProtectedResourceMetadata, UnixTime};
 use crate::server::*;
 
 #[tokio::test]
-async fn a_bound_token_with_a_proof_of_its_key_is_let_in_and_a_bearer_token_as_ever() {
+async fn a_bound_token_with_its_proof_and_a_bearer_token_are_let_in() {
     let server = server();
     for scheme in ["DPoP", "dpop", "DPOP"] {
         let lines = [shown(scheme, "alice.bound"), (DPOP, prove("alice.bound"))];
@@ -216,7 +216,7 @@ async fn where_nobody_switched_it_on_no_proof_is_read() {
 
 /// SEC-156
 #[tokio::test]
-async fn a_proof_is_for_the_configured_origin_and_the_path_that_was_asked_for() {
+async fn a_proof_is_for_the_configured_origin_and_requested_path() {
     let server = server();
     let token = "alice.bound";
     let ask = async |url: &str, path: &str, server: &Server| {

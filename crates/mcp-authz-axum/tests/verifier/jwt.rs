@@ -230,7 +230,7 @@ async fn fixed_keys_ask_nobody_and_wait_for_nobody() {
 }
 
 #[tokio::test]
-async fn a_host_says_where_the_keys_are_how_rsa_signs_and_who_names_the_client() {
+async fn a_host_sets_key_place_rsa_scheme_and_client_claim() {
     let server = publishing().await;
     let own = server.issuer();
     let key = EncodingKey::from_rsa_pem(RS256.as_bytes()).unwrap();
@@ -254,8 +254,9 @@ async fn a_host_says_where_the_keys_are_how_rsa_signs_and_who_names_the_client()
     assert_eq!(server.asked(METADATA), 0);
 }
 
+/// Claims that stand twice, or an audience of very many servers.
 #[tokio::test]
-async fn claims_that_are_said_twice_or_name_very_many_servers_are_nobodys() {
+async fn a_token_with_doubled_or_very_many_claims_is_refused() {
     let text = claims(&fixed(), &json!({})).to_string();
     let start = text.strip_suffix('}').unwrap();
     let with = |more: &str| signed_text(&header(&json!({})), &format!("{start},{more}}}"));

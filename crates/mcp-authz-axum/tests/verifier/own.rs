@@ -139,7 +139,7 @@ async fn our_own_server_is_asked_like_any_other() {
 
 /// SEC-155
 #[tokio::test]
-async fn a_token_that_its_client_revokes_works_no_longer_than_the_window() {
+async fn a_revoked_token_works_no_longer_than_the_window() {
     for window in [10, 0] {
         let servers = servers("secret", window).await;
         let token = servers.token("read", MCP).await;

@@ -137,7 +137,7 @@ fn is_for_mcp(facts: &AccessTokenInfo) -> bool {
 }
 
 #[tokio::test]
-async fn each_providers_access_token_is_read_under_its_profile_and_no_other_token_is() {
+async fn a_profile_reads_the_access_token_of_its_provider_only() {
     for provider in providers() {
         let profile = provider.profile;
         let facts = provider.facts(&provider.access).await.expect("its own token");
@@ -266,7 +266,7 @@ async fn tokens_for_other_apis_and_clients_are_for_no_resource_here() {
 }
 
 #[tokio::test]
-async fn an_applications_own_token_of_entra_has_roles_and_a_users_roles_are_not_its_scopes() {
+async fn an_app_token_of_entra_has_roles_as_scopes_a_users_has_not() {
     let providers = providers();
     let entra = &providers[0];
     let own = entra.changed(&json!({"scp": null, "roles": ["files:read"], "idtyp": "app"}));

@@ -50,8 +50,9 @@ async fn who_waits_no_more_takes_nothing_from_the_others() {
     assert!(first.is_err() && second.is_ok());
 }
 
+/// It keeps nobody waiting who has metadata.
 #[tokio::test]
-async fn a_search_is_noted_whoever_stops_waiting_and_keeps_nobody_waiting_who_has_metadata() {
+async fn a_search_is_noted_even_if_its_asker_stops_waiting() {
     let server = Foreign::new().await;
     let slow = Answer { delay: Duration::from_secs(60), ..document(&server) };
     server.answer(OAUTH, slow.clone());
@@ -73,8 +74,9 @@ async fn a_search_is_noted_whoever_stops_waiting_and_keeps_nobody_waiting_who_ha
     eventually(|| server.asked(OAUTH) == 3).await;
 }
 
+/// What it said before is used meanwhile.
 #[tokio::test]
-async fn a_server_that_is_down_is_asked_again_soon_and_what_it_said_is_used_on() {
+async fn a_server_that_is_down_is_asked_again_soon() {
     let address = Foreign::new().await.stop().await;
     let issuer = Issuer::parse(&format!("http://{address}")).unwrap();
     let remote = RemoteServer::new(issuer).unwrap();
@@ -112,7 +114,7 @@ async fn an_answer_that_is_none_is_not_waited_for_followed_or_kept() {
 
 /// C-DISC-10
 #[tokio::test]
-async fn a_long_page_in_the_first_place_does_not_hide_the_document_in_the_second() {
+async fn a_long_page_does_not_hide_the_document_in_the_next_place() {
     let server = Foreign::new().await;
     let page = "x".repeat(200 * 1024);
     server.answer(OAUTH, Answer { content_type: "text/html", ..Answer::json(&page) });

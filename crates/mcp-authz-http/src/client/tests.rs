@@ -53,7 +53,7 @@ async fn a_strict_client_leads_to_no_local_address() {
 }
 
 #[tokio::test]
-async fn where_local_addresses_are_allowed_or_a_host_is_trusted_they_are_connected_to() {
+async fn allowed_local_addresses_and_trusted_hosts_are_connected_to() {
     let client = GuardedClient::builder().allow_local().build().unwrap();
     for url in ["http://127.0.0.1:1/", "https://localhost:1/"] {
         assert_eq!(get(&client, url).await.unwrap_err(), HttpErrorKind::Refused, "{url}");

@@ -66,7 +66,7 @@ fn a_full_disk_issues_nothing_and_knows_what_it_has() {
 /// SEC-203
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn a_server_that_becomes_read_only_issues_nothing_and_knows_what_it_has() {
+fn a_read_only_server_issues_nothing_and_still_knows_tokens() {
     run(async {
         let cluster = Cluster::start().unwrap();
         let place = Place { url: cluster.url() };

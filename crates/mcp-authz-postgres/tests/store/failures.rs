@@ -63,7 +63,7 @@ async fn all_fail(store: &PostgresStore, change: &[StoreError]) {
 /// SEC-202
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn a_server_that_is_gone_is_told_at_once_and_taken_up_when_it_is_back() {
+fn a_lost_server_is_reported_at_once_and_used_when_it_is_back() {
     run(async {
         let cluster = Cluster::start().unwrap();
         let store = open(&cluster.url()).await;
@@ -81,10 +81,10 @@ fn a_server_that_is_gone_is_told_at_once_and_taken_up_when_it_is_back() {
     });
 }
 
-/// SEC-202
+/// SEC-202: what it did all the same is met again.
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn a_server_that_is_silent_keeps_nobody_waiting_and_what_it_did_is_met_again() {
+fn a_silent_server_keeps_nobody_waiting() {
     run(async {
         let cluster = Cluster::start().unwrap();
         let store = open(&cluster.url()).await;
@@ -187,7 +187,7 @@ fn connections_that_are_cut_lose_nothing_and_double_nothing() {
 /// SEC-202
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn who_waits_for_a_lock_too_long_is_told_that_nothing_was_changed() {
+fn a_lock_timeout_is_reported_as_nothing_changed() {
     run(async {
         let place = Place::new();
         let store = open(&place.url).await;
@@ -294,7 +294,7 @@ fn a_client_or_a_user_is_cut_off_by_whoever_waits_in_a_circle() {
 
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn a_client_of_many_users_is_cut_off_and_others_register_meanwhile() {
+fn a_client_of_many_users_is_deleted_while_others_register() {
     run(async {
         let place = Place::new();
         let patient = place.open().await;

@@ -225,7 +225,7 @@ fn a_server_that_lies_from_the_start_is_no_server() {
 /// SEC-207
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn a_server_that_begins_to_lie_is_an_error_and_the_truth_is_taken_up_again() {
+fn a_lying_server_is_an_error_until_it_tells_the_truth_again() {
     run(async {
         let place = Place::new();
         let between = Between::start(None).await;
@@ -296,10 +296,10 @@ fn without_options(startup: &[u8]) -> Vec<u8> {
     [u32::try_from(kept.len() + 4).unwrap().to_be_bytes().as_slice(), &kept].concat()
 }
 
-/// SEC-205
+/// SEC-205: no table is made.
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn a_pooler_that_drops_what_a_session_begins_with_is_refused_and_no_table_is_made() {
+fn a_pooler_that_drops_session_settings_is_refused() {
     run(async {
         let place = Place::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

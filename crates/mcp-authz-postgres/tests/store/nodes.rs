@@ -122,7 +122,7 @@ fn of_64_sights_of_a_key_on_two_nodes_one_is_fresh() {
 /// SEC-204
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn a_key_that_another_node_is_forgetting_is_seen_by_a_clock_that_is_behind() {
+fn a_node_with_a_slow_clock_sees_a_key_that_another_forgets() {
     run(async {
         let place = Place::new();
         let store = Arc::new(place.open().await);
@@ -161,7 +161,7 @@ fn a_key_that_another_node_is_forgetting_is_seen_by_a_clock_that_is_behind() {
 
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn clients_that_register_at_two_nodes_fill_the_store_and_no_more() {
+fn registrations_at_two_nodes_never_overfill_the_store() {
     run(async {
         let place = Place::new();
         let small = settings().with_max_clients(10);
@@ -203,7 +203,7 @@ fn clients_that_register_at_two_nodes_fill_the_store_and_no_more() {
 
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn a_user_who_is_disabled_while_codes_are_redeemed_has_nothing_left() {
+fn a_user_disabled_while_codes_are_redeemed_has_no_token_left() {
     run(async {
         let place = Place::new();
         let nodes = nodes(&place).await;

@@ -93,7 +93,7 @@ fn a_role_that_owns_its_schema_and_nothing_else_is_enough() {
 
 /// SEC-201, SEC-205
 #[test]
-fn a_setting_that_a_crash_could_take_back_is_refused_with_the_reason() {
+fn a_setting_that_a_crash_could_undo_is_refused_with_a_reason() {
     for text in ["off", "local", "REMOTE_WRITE"] {
         let refused = text.parse::<Synchronous>().unwrap_err();
         assert_eq!(refused, InvalidSynchronous::Unsafe);
@@ -106,7 +106,7 @@ fn a_setting_that_a_crash_could_take_back_is_refused_with_the_reason() {
 /// SEC-205
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn what_a_role_a_database_or_a_url_asks_for_does_not_make_answers_less_safe() {
+fn settings_of_role_database_or_url_make_no_answer_less_safe() {
     run(async {
         let place = Place::new();
         drop(place.open().await);
@@ -146,10 +146,10 @@ fn what_a_role_a_database_or_a_url_asks_for_does_not_make_answers_less_safe() {
     });
 }
 
-/// SEC-201, SEC-205
+/// SEC-201, SEC-205: it answers before it has written, or takes no changes; the error has the reason.
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn a_server_that_answers_too_early_or_takes_no_changes_is_refused_with_the_reason() {
+fn a_server_that_is_unsafe_or_read_only_is_refused() {
     run(async {
         let cluster = Cluster::start().unwrap();
         let set = |setting: &str, value: &str| {
@@ -188,7 +188,7 @@ fn a_server_that_answers_too_early_or_takes_no_changes_is_refused_with_the_reaso
 /// Clients as releases before schema 2 left them: those that had a token have no end, as the operator's (SEC-217).
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn of_clients_in_an_older_database_those_that_may_have_registered_are_not_the_operators() {
+fn a_self_registered_client_of_an_old_database_is_no_operators() {
     run(async {
         let place = Place::new();
         place.sql(&format!(

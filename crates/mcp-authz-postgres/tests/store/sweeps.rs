@@ -80,7 +80,7 @@ fn two_nodes_sweep_all_that_has_expired_while_others_ask() {
 
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn sweeps_keep_what_recognizes_reuse_and_remove_all_else_in_the_end() {
+fn sweeps_keep_only_what_recognizes_reuse() {
     run(async {
         let place = Place::new();
         let store = place.open().await;

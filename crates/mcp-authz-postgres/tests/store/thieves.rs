@@ -47,7 +47,7 @@ fn no_text_is_taken_for_sql() {
 /// SEC-206
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn long_names_that_cannot_be_made_shorter_are_kept_whole_or_refused() {
+fn long_incompressible_names_are_kept_whole_or_refused() {
     run(async {
         let place = Place::new();
         let store = place.open().await;

@@ -33,7 +33,7 @@ fn encrypted() -> Cluster {
 
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn an_encrypted_connection_leads_to_whom_it_is_meant_for_or_nowhere() {
+fn an_encrypted_connection_reaches_the_right_server_or_none() {
     run(async {
         let cluster = encrypted();
         let url = |host: &str, options: &str| {
@@ -67,9 +67,10 @@ fn an_encrypted_connection_leads_to_whom_it_is_meant_for_or_nowhere() {
     });
 }
 
+/// The URL asks for encryption.
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn a_server_that_cannot_encrypt_gets_no_password_that_was_to_be_encrypted() {
+fn a_server_that_cannot_encrypt_gets_no_password() {
     run(async {
         let url = Cluster::shared().url();
         let url = format!("{}?hostaddr=127.0.0.1", url.replace("127.0.0.1", "db.example"));

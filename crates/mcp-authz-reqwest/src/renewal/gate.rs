@@ -137,7 +137,7 @@ mod tests {
 
     /// SEC-243
     #[test]
-    fn where_no_server_answers_the_wait_grows_to_a_quarter_of_a_minute() {
+    fn without_an_answer_the_wait_grows_to_a_quarter_of_a_minute() {
         let (mut gate, mut now) = (Gate::default(), monotonic());
         let mut waits = Vec::new();
         for _ in 0..7 {
@@ -150,9 +150,9 @@ mod tests {
         assert_eq!(waits, [1, 2, 4, 8, 15, 15, 15]);
     }
 
-    /// SEC-244
+    /// SEC-244: it counts nothing meanwhile.
     #[test]
-    fn a_spent_budget_holds_the_gate_until_the_next_window_and_counts_nothing() {
+    fn a_spent_budget_closes_the_gate_until_the_next_window() {
         let (mut gate, now) = (Gate::default(), monotonic());
         for _ in 0..9 {
             gate.hold(Error::Unauthorized, 40 * SECOND, now);

@@ -186,9 +186,9 @@ mod tests {
 
     use crate::store::FileCredentials;
 
-    /// SEC-251
+    /// SEC-251: what is being written stays.
     #[test]
-    fn what_a_killed_program_left_is_removed_and_what_is_being_written_is_not() {
+    fn only_what_a_killed_program_left_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path().join("credentials");
         FileCredentials::open(&home).unwrap();

@@ -55,7 +55,7 @@ fn client(evil: &Fake, profile: Option<ServerProfile>) -> AuthorizedClient {
 
 /// SEC-242
 #[tokio::test]
-async fn the_code_of_an_honest_server_never_reaches_an_evil_token_endpoint() {
+async fn an_honest_servers_code_never_reaches_an_evil_token_endpoint() {
     let honest_server = honest(false).await;
     let evil_server = evil(&honest_server, false).await;
     match get(&client(&evil_server, None)).await {

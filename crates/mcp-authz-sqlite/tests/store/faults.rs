@@ -26,9 +26,9 @@ fn client() -> authorization_server::ClientRecord {
     )
 }
 
-/// SEC-203
+/// SEC-203: another process holds it.
 #[test]
-fn while_another_process_holds_the_file_nothing_is_issued_and_tokens_are_known() {
+fn a_locked_file_issues_nothing_and_tokens_stay_known() {
     block_on(async {
         let place = Place::new();
         let store = place.open();
@@ -144,7 +144,7 @@ fn damage_while_the_store_is_open_turns_the_health_check_red() {
 
 /// SEC-203
 #[test]
-fn a_used_code_whose_family_is_lost_is_damage_and_not_good_again() {
+fn a_used_code_with_a_lost_family_is_corrupt_and_not_reusable() {
     block_on(async {
         let place = Place::new();
         let store = place.open();

@@ -7,9 +7,9 @@ use oauth_types::{ClientId, ScopeSet, Secret};
 
 use crate::samples::*;
 
-/// SEC-201
+/// SEC-201: the error has the reason.
 #[test]
-fn a_setting_that_a_power_cut_could_take_back_is_refused_with_the_reason() {
+fn a_setting_that_a_power_cut_could_undo_is_refused() {
     for text in ["NORMAL", "normal", "1", "OFF", "0"] {
         let refused = text.parse::<Synchronous>().unwrap_err();
         assert_eq!(refused, InvalidSynchronous::Unsafe);

@@ -119,8 +119,9 @@ async fn a_code_that_comes_again_after_a_restart_ends_what_came_of_it() {
     }
 }
 
+/// SEC-028: 64 redemptions over HTTP.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn sec_028_64_redemptions_of_one_code_have_one_winner() {
+async fn redemptions_of_one_code_at_once_have_one_winner() {
     let place = Place::new();
     let server = Arc::new(Server::start(&place, 10).await);
     for number in 0..10 {
@@ -144,8 +145,9 @@ async fn sec_028_64_redemptions_of_one_code_have_one_winner() {
     }
 }
 
+/// SEC-171: 64 refreshes; without grace they have one winner.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn sec_171_64_refreshes_get_one_successor_or_without_grace_one_winner() {
+async fn refreshes_at_once_get_one_successor() {
     for grace in [10, 0] {
         let place = Place::new();
         let server = Arc::new(Server::start(&place, grace).await);
@@ -177,9 +179,9 @@ async fn sec_171_64_refreshes_get_one_successor_or_without_grace_one_winner() {
     }
 }
 
-/// SEC-172
+/// SEC-172: the client gets the same successor.
 #[tokio::test]
-async fn a_client_that_lost_the_answer_gets_the_same_successor_after_a_restart() {
+async fn a_lost_answer_is_repeated_after_a_restart() {
     let place = Place::new();
     let server = Server::start(&place, 10).await;
     server.store.insert_code(code(1)).await.unwrap();

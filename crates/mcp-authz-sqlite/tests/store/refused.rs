@@ -94,7 +94,7 @@ impl Worker {
 
 /// SEC-203
 #[test]
-fn while_the_system_refuses_to_write_nothing_is_issued_and_tokens_are_known() {
+fn a_refused_write_issues_nothing_and_tokens_stay_known() {
     let place = Place::new();
     let mut worker = Worker::start(&place);
     assert_eq!(worker.answer(), "opened");

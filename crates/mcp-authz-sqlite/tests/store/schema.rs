@@ -208,7 +208,7 @@ fn an_older_schema_is_brought_forward_with_all_that_is_in_it() {
 ///
 /// Clients as releases before schema 4 left them: those that had a token have no end, as the operator's (SEC-217).
 #[test]
-fn of_clients_in_an_older_database_those_that_may_have_registered_are_not_the_operators() {
+fn a_self_registered_client_of_an_old_database_is_no_operators() {
     let place = Place::new();
     let old = Connection::open(place.database()).unwrap();
     old.execute_batch(include_str!("../../src/schema/1.sql")).unwrap();
@@ -325,9 +325,9 @@ fn facts_of_each_older_schema_are_read_from_their_body() {
     }
 }
 
-/// SEC-210
+/// SEC-210: the family of a code was removed by hand.
 #[test]
-fn a_full_database_and_a_code_whose_family_was_removed_by_hand_are_brought_forward() {
+fn a_full_or_damaged_old_database_is_migrated() {
     let place = Place::new();
     let old = Connection::open(place.database()).unwrap();
     old.execute_batch(OLDER[0]).unwrap();

@@ -85,7 +85,7 @@ fn the_log_is_put_back_in_small_pieces() {
 }
 
 #[test]
-fn sweeps_keep_what_recognizes_reuse_and_remove_all_else_in_the_end() {
+fn sweeps_keep_only_what_recognizes_reuse() {
     block_on(async {
         let place = Place::new();
         let store = place.open();

@@ -320,7 +320,7 @@ mod tests {
 
     /// C-DISC-7
     #[test]
-    fn a_tenant_placeholder_stands_for_one_path_segment_and_nothing_else() {
+    fn a_tenant_placeholder_stands_for_exactly_one_path_segment() {
         let tenant = Issuer::parse("https://login.example/a1/v2.0").unwrap();
         let of = |issuer: &str| {
             let json = serde_json::json!({"issuer": issuer, "x": 1}).to_string();

@@ -103,7 +103,7 @@ fn only_4xx_and_pages_mean_that_there_is_no_document() {
 
 /// C-DISC-10
 #[test]
-fn the_first_failure_is_told_and_a_page_only_where_nothing_failed() {
+fn the_first_failure_is_reported_before_any_page() {
     let told = |answers: [(u16, &str); 3]| {
         let (_, found) = search(|nth, _| answer(answers[nth - 1].0, answers[nth - 1].1, None));
         found.unwrap_err().failure

@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_private_host_is_one_that_the_public_internet_does_not_lead_to() {
+    fn a_private_host_is_not_reachable_from_the_internet() {
         for host in [
             "keycloak",
             "KEYCLOAK",

@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scopes_are_a_text_or_a_list_and_a_list_is_read_as_the_text_would_be() {
+    fn a_list_of_scopes_is_read_like_a_text() {
         for (claim, read) in [
             (json!("files:read files:write"), "files:read files:write"),
             (json!(["files:read", "files:write"]), "files:read files:write"),

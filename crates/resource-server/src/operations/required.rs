@@ -223,7 +223,7 @@ mod tests {
 
     /// SEC-253: the host decides about what was sent.
     #[test]
-    fn parameters_that_cannot_be_read_are_refused_and_not_taken_for_none() {
+    fn unreadable_parameters_are_refused_and_do_not_count_as_none() {
         let scopes = OperationScopes::new("r").and_then(|scopes| {
             scopes.tool_with("by-path", "w admin", |arguments| {
                 ScopeSet::parse(if arguments["path"] == "/etc" { "admin" } else { "w" }).ok()
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn an_operation_without_a_name_stands_for_the_others_of_its_method() {
+    fn a_row_without_a_name_covers_the_rest_of_its_method() {
         let scopes = OperationScopes::new("r")
             .and_then(|scopes| scopes.operation(Operation::new("resources/read", None), "r files"))
             .and_then(|scopes| scopes.resource("secret://", "r admin"))
@@ -281,9 +281,9 @@ mod tests {
         all
     }
 
-    /// SEC-234
+    /// SEC-234: the strictest of the rows that it may mean counts.
     #[test]
-    fn another_spelling_of_a_resource_needs_the_strictest_row_that_it_may_mean() {
+    fn another_spelling_of_a_resource_needs_the_strictest_row() {
         let scopes = guarded();
         let read = |uri: &str| {
             required_by(&scopes, &json!({"method": "resources/read", "params": {"uri": uri}}))

@@ -97,7 +97,7 @@ fn one_operation_does_not_exhaust_another_and_success_clears() {
 
 /// C-SCOPE-8, SEC-159
 #[test]
-fn a_limit_of_zero_and_surface_mode_give_the_challenge_and_claim_nothing() {
+fn modes_without_attempts_return_the_challenge_and_count_none() {
     for (policy, reason) in [
         (Policy::default().with_limit(Limit::new(0)), InsufficientScopeKind::LimitReached),
         (Policy::default().with_mode(StepUpMode::Manual), InsufficientScopeKind::Surfaced),
@@ -112,7 +112,7 @@ fn a_limit_of_zero_and_surface_mode_give_the_challenge_and_claim_nothing() {
 
 /// SEC-160
 #[test]
-fn what_the_user_left_out_before_is_not_asked_for_because_of_something_held() {
+fn a_scope_the_user_left_out_is_not_asked_for_with_a_held_one() {
     // Requested a and b, granted a; now the server requires a.
     let (operation, challenge) = (Operation::tool("t"), challenge("a"));
     let (requested, granted) = (set("a b"), set("a"));

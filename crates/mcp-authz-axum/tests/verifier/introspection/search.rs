@@ -14,7 +14,7 @@ async fn an_endpoint_that_is_given_is_not_looked_for() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_moved_is_found_again_without_asking_for_it_each_time() {
+async fn a_moved_endpoint_is_found_again_without_a_search_each_time() {
     let servers = servers().await;
     assert_eq!(servers.show("t").await.status, StatusCode::OK);
     let mut document = metadata(&servers.foreign);

@@ -107,9 +107,9 @@ fn a_failure_concerns_those_who_want_the_same() {
     assert!(!Wanted::FreshToken.shares_failure(&login()));
 }
 
-/// C-TOKEN-7
+/// C-TOKEN-7: the error is one of the token endpoint.
 #[test]
-fn only_an_oauth_error_of_the_token_endpoint_ends_the_refresh_token() {
+fn only_an_oauth_error_ends_the_refresh_token() {
     let mut own = holdings();
     assert!(land(&mut own, Err(answered(503)), &Wanted::FreshToken).is_err());
     assert_eq!(refresh_token(&own), Some("rt"));
@@ -140,7 +140,7 @@ fn only_an_oauth_error_of_the_token_endpoint_ends_the_refresh_token() {
 }
 
 #[test]
-fn a_refresh_that_is_refused_late_leaves_the_tokens_of_a_newer_login() {
+fn a_late_refresh_error_leaves_the_tokens_of_a_newer_login() {
     let mut own = holdings();
     let from = own.session.clone();
     let mut newer = from.as_ref().unwrap().to_record();
@@ -176,9 +176,9 @@ fn a_logout_forgets_what_the_user_declined() {
     assert!(own.ledger.is_empty());
 }
 
-/// SEC-165
+/// SEC-165: another failure is not.
 #[test]
-fn a_step_up_that_the_user_declines_is_noted_for_its_operation_and_another_failure_is_not() {
+fn a_declined_step_up_is_noted_for_its_operation() {
     for (failed, reason) in [
         (VisitError::Declined, InsufficientScopeKind::Declined),
         (VisitError::Timeout, InsufficientScopeKind::LimitReached),
@@ -209,7 +209,7 @@ fn a_step_up_that_failed_brings_no_other_tokens() {
 }
 
 #[test]
-fn what_was_kept_before_brings_no_session_back_that_has_ended_meanwhile() {
+fn an_old_record_brings_no_ended_session_back() {
     let (mut own, kept) = (Holdings::default(), holdings().session.unwrap());
     let restored = || Ok(Some(Session::clone(&kept)));
     land(&mut own, restored(), &Wanted::Restore).unwrap();
@@ -220,7 +220,7 @@ fn what_was_kept_before_brings_no_session_back_that_has_ended_meanwhile() {
 
 /// SEC-244
 #[test]
-fn a_user_who_declines_or_does_not_come_back_is_left_alone_for_a_while() {
+fn a_user_who_declines_or_stays_away_is_left_alone_for_a_while() {
     for failed in [VisitError::Declined, VisitError::Timeout] {
         let mut own = holdings();
         let before = monotonic();
@@ -237,9 +237,9 @@ fn a_user_who_declines_or_does_not_come_back_is_left_alone_for_a_while() {
     }
 }
 
-/// SEC-243
+/// SEC-243: they are refused, or expire at once.
 #[test]
-fn tokens_that_are_refused_or_expire_at_once_are_not_renewed_at_once() {
+fn tokens_that_never_work_are_not_renewed_at_once() {
     let mut own = holdings();
     let session = || Session::clone(holdings().session.unwrap().as_ref());
     land(&mut own, Ok(Some(session())), &login()).unwrap();

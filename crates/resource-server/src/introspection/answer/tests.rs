@@ -180,7 +180,7 @@ fn a_token_that_is_active_may_still_be_nobodys() {
 
 /// R-AUTH-8
 #[test]
-fn a_client_stands_for_itself_where_the_host_says_so_and_no_user_is_named() {
+fn a_client_without_user_stands_for_itself_if_the_host_says_so() {
     let read = |body: Value| {
         let answer = answer(200, "application/json", &body.to_string());
         introspection().with_unnamed_subjects().read(&answer, NOW).unwrap()
@@ -199,9 +199,9 @@ fn a_client_stands_for_itself_where_the_host_says_so_and_no_user_is_named() {
     }
 }
 
-/// R-AUTH-8
+/// R-AUTH-8: the refusal names it.
 #[test]
-fn the_member_that_names_users_can_be_named_and_the_refusal_says_so() {
+fn the_host_can_set_the_member_that_names_users() {
     // django-oauth-toolkit omits `sub` and `aud`.
     let body = json!({"active": true, "scope": "read", "exp": 1_000_600, "client_id": "c",
         "username": "alice", "uid": "u-7"});
@@ -246,7 +246,7 @@ fn the_member_that_names_users_can_be_named_and_the_refusal_says_so() {
 
 /// R-AUTH-3
 #[test]
-fn names_of_the_resource_and_answers_without_an_audience_count_where_the_host_says_so() {
+fn a_missing_or_other_audience_counts_only_if_the_host_says_so() {
     let own = ResourceUri::parse("https://rs.example/mcp").unwrap();
     let is_own = |asking: Introspection, aud: Value| {
         let mut body = json!({"active": true, "sub": "alice", "client_id": "c", "aud": aud});
