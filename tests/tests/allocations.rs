@@ -39,14 +39,14 @@ fn reading_a_challenge_allocates_nothing() {
 }
 
 #[test]
-fn a_form_allocates_its_list_and_the_values_that_it_has_to_decode() {
+fn a_form_allocates_its_list_and_its_decoded_values_only() {
     // Two of the six values have escapes; the list of pairs is one more.
     assert_eq!(allocations(|| FormPairs::parse(FORM).unwrap()), 3);
     assert_eq!(allocations(|| FormPairs::parse(b"").unwrap()), 0);
 }
 
 #[test]
-fn a_union_allocates_its_text_and_the_list_of_its_members_and_a_check_nothing() {
+fn a_scope_union_allocates_its_text_and_list_a_check_nothing() {
     let [held, wanted] = SCOPES.map(|text| ScopeSet::parse(text).unwrap());
     assert_eq!(allocations(|| held.union(&wanted).unwrap()), 2);
     assert_eq!(allocations(|| ScopeSet::parse(SCOPES[0]).unwrap()), 2);
@@ -54,7 +54,7 @@ fn a_union_allocates_its_text_and_the_list_of_its_members_and_a_check_nothing() 
 }
 
 #[test]
-fn client_authentication_allocates_the_identifier_and_what_it_decodes() {
+fn client_authentication_allocates_its_id_and_decoded_values() {
     let line = HeaderValue::from_static(BASIC);
     assert_eq!(allocations(|| BasicCredentials::decode(&line).unwrap()), 1);
     let headers = HeaderMap::from_iter([(AUTHORIZATION, line)]);
@@ -138,7 +138,7 @@ fn a_warm_call_of_a_client_allocates_nothing() {
 }
 
 #[tokio::test]
-async fn a_token_that_was_asked_about_a_moment_ago_is_known_without_an_allocation() {
+async fn a_token_introspected_just_before_costs_no_allocation() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let body = r#"{"active":true,"client_id":"c","sub":"alice","exp":1000}"#;
@@ -156,7 +156,7 @@ async fn a_token_that_was_asked_about_a_moment_ago_is_known_without_an_allocatio
 }
 
 #[tokio::test]
-async fn a_jwt_that_was_verified_a_moment_ago_is_known_without_an_allocation() {
+async fn a_jwt_verified_just_before_costs_no_allocation() {
     let keys = include_bytes!("../../crates/client-auth/tests/keys/public.json");
     let pem = include_str!("../../crates/client-auth/tests/keys/es256.pem");
     let issuer = Issuer::parse("https://as.example").unwrap();

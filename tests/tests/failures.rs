@@ -166,7 +166,7 @@ impl Server {
 
 /// SEC-180
 #[tokio::test]
-async fn a_revocation_that_the_store_did_not_make_is_not_answered_with_200() {
+async fn a_revocation_that_the_store_did_not_make_is_no_200() {
     let server = server().await;
     for (fault, still_works) in [(Fault::Before, true), (Fault::After, false)] {
         let token = server.token().await.json()["access_token"].as_str().unwrap().to_owned();

@@ -244,9 +244,9 @@ fn no_refusal_of_the_authorization_server_repeats_a_request() {
     silent_debug(&world.register(&request).unwrap());
 }
 
-/// A-AUTHZ-1, SEC-061
+/// A-AUTHZ-1, SEC-061: no page repeats it, and no log.
 #[test]
-fn no_page_and_no_log_of_the_authorization_endpoint_repeats_a_request() {
+fn the_authorization_endpoint_never_repeats_a_request() {
     let world = World::new().unwrap();
     let body =
         json!({"redirect_uris": ["https://a.example/cb"], "token_endpoint_auth_method": "none"});

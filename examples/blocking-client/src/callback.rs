@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn local_connections_that_are_silent_or_slow_do_not_hold_the_callback() {
+    fn silent_or_slow_local_connections_do_not_hold_the_callback() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (login, ours) = login(address);

@@ -177,7 +177,7 @@ async fn each_tool_wants_its_scopes(foreign: &mut Foreign, mcp: &Mcp) {
 }
 
 #[tokio::test]
-async fn tokens_that_say_what_they_are_and_an_issuer_that_changes_its_keys() {
+async fn typed_tokens_are_accepted_while_the_issuer_changes_keys() {
     let mut foreign = Foreign::down().await;
     let mcp = Mcp::of(foreign.issuer(), JwtVerifier::new(foreign.issuer()).unwrap());
     each_tool_wants_its_scopes(&mut foreign, &mcp).await;

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn local_connections_that_are_silent_or_slow_do_not_hold_the_callback() {
+    fn silent_or_slow_local_connections_do_not_hold_the_callback() {
         smol::block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();

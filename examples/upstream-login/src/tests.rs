@@ -187,9 +187,9 @@ async fn the_user_agrees_first_and_logs_in_at_the_provider_then() {
     assert_eq!(servers.visits(), 1);
 }
 
-/// SEC-190
+/// SEC-190: the provider remembers it.
 #[tokio::test]
-async fn an_attackers_client_gets_nothing_out_of_what_the_provider_remembers() {
+async fn an_attackers_client_gains_nothing_from_a_remembered_login() {
     let servers = Servers::start((0, 0)).await.unwrap();
     let (_, url) = servers.client(EVIL).await;
     // The provider would not ask alice, but she is asked here first.
@@ -303,7 +303,7 @@ async fn what_strangers_begin_is_kept_nowhere_and_ends_no_login() {
 }
 
 #[tokio::test]
-async fn a_visit_is_answered_once_however_many_answers_come_at_the_same_moment() {
+async fn a_visit_is_answered_once_by_answers_at_the_same_moment() {
     let servers = Servers::start((0, 0)).await.unwrap();
     let (_, url) = servers.client(APP).await;
     let mut alice = Browser::of("alice", &servers);
@@ -359,7 +359,7 @@ async fn a_visit_that_was_changed_or_is_another_servers_is_not_opened() {
 }
 
 #[test]
-fn a_user_has_some_sessions_and_the_next_ends_the_oldest_of_them() {
+fn a_session_beyond_the_limit_of_a_user_ends_the_oldest() {
     let (sessions, user) =
         (Sessions::default(), |name: &str| User::new(Subject::parse(name).unwrap(), name));
     let bob = sessions.begin(user("bob")).unwrap();

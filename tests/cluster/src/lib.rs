@@ -324,9 +324,10 @@ fn run(command: &mut Command) -> io::Result<String> {
 mod tests {
     use super::*;
 
+    /// The folder goes with the cluster.
     #[test]
     #[ignore = "needs PostgreSQL"]
-    fn what_was_stored_is_there_after_a_crash_and_the_folder_goes_with_the_cluster() {
+    fn stored_data_survives_a_crash_of_the_cluster() {
         let cluster = Cluster::start().unwrap();
         let url = cluster.fresh_database().unwrap();
         assert!(url.ends_with("/fresh0"), "{url}");

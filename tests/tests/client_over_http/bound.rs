@@ -110,7 +110,7 @@ const OTHER_KEY: &str = include_str!("../../../crates/client-auth/tests/keys/es2
 
 /// C-EXT-3
 #[tokio::test]
-async fn our_client_logs_in_calls_and_refreshes_with_proofs_of_its_key() {
+async fn the_client_logs_in_calls_and_refreshes_with_dpop_proofs() {
     for resource in [Resource::with_dpop, Resource::with_dpop_required] {
         let servers = servers(|config| config, resource).await;
         let kept = Arc::default();
@@ -162,7 +162,7 @@ async fn our_client_steps_up_with_proofs() {
 }
 
 #[tokio::test]
-async fn a_client_without_a_key_is_served_as_ever_where_bound_tokens_are_not_required() {
+async fn a_client_without_a_key_is_served_unless_binding_is_required() {
     let servers = servers(|config| config, Resource::with_dpop).await;
     let (user, _) = User::who("allow");
     let own = AuthorizedClient::new(&servers.mcp_url, "Test", user).unwrap();

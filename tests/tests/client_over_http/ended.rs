@@ -112,7 +112,7 @@ async fn a_login_that_is_cancelled_ends_and_the_session_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_login_that_the_user_cancels_and_begins_again_at_once_is_another_one() {
+async fn a_login_begun_again_after_a_cancelled_one_is_a_new_one() {
     let servers = servers().await;
     let waiting = Waiting::new(&servers);
     waiting.comes_back.store(0, Ordering::SeqCst);

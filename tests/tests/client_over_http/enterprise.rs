@@ -59,7 +59,7 @@ impl IdentitySource for SignedIn {
 
 /// C-EXT-2, A-TOKEN-9
 #[tokio::test]
-async fn a_user_of_an_enterprise_logs_in_and_steps_up_without_a_browser() {
+async fn an_enterprise_user_logs_in_and_steps_up_without_a_browser() {
     let servers = servers_with(
         |config| {
             let jwks = serde_json::from_str(PUBLIC).unwrap();

@@ -64,7 +64,7 @@ async fn a_token_endpoint_in_trouble_is_asked_once_whoever_comes() {
 
 /// SEC-243
 #[tokio::test]
-async fn a_wait_that_the_server_asks_for_by_a_date_is_kept_within_bounds() {
+async fn a_wait_until_a_date_of_the_server_is_kept_within_bounds() {
     for (asked, waits) in [(120, 120), (86_400, 3600)] {
         let servers = servers().await;
         let (client, _) = client(&servers, "allow");
@@ -85,7 +85,7 @@ async fn a_wait_that_the_server_asks_for_by_a_date_is_kept_within_bounds() {
 
 /// SEC-243
 #[tokio::test]
-async fn a_login_that_failed_in_passing_is_not_repeated_by_each_request() {
+async fn a_login_that_failed_in_passing_is_not_retried_each_request() {
     let servers = servers().await;
     let (client, visits) = client(&servers, "allow");
     servers.breaks.store(503, Ordering::SeqCst);
@@ -172,7 +172,7 @@ impl UserAgent for Nobody {
 
 /// SEC-244
 #[tokio::test]
-async fn where_nobody_is_at_the_machine_three_windows_open_in_ten_minutes() {
+async fn without_a_user_only_three_windows_open_in_ten_minutes() {
     let servers = servers().await;
     let windows = Arc::new(AtomicUsize::new(0));
     let agent = Nobody(User::who("allow").0.redirect_uri, Arc::clone(&windows));
@@ -212,9 +212,9 @@ async fn a_host_may_allow_no_window_or_more() {
     }
 }
 
-/// SEC-244
+/// SEC-244: it is not counted.
 #[tokio::test]
-async fn a_login_for_which_no_window_is_left_costs_no_registration_and_is_not_counted() {
+async fn a_login_without_a_window_left_costs_no_registration() {
     let servers = servers().await;
     let server = ResourceUri::parse(&servers.mcp_url).unwrap();
     for limit in [0, 1] {
@@ -252,7 +252,7 @@ async fn a_client_that_has_no_user_to_send_registers_nowhere() {
 
 /// SEC-246
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_filter_that_takes_its_time_delays_no_request_with_a_good_token() {
+async fn a_slow_filter_delays_no_request_with_a_good_token() {
     let servers = servers().await;
     let (user, _) = User::who("allow");
     let config = ClientConfig::new("Test", user.redirect_uri.clone());

@@ -13,9 +13,9 @@ use scope_stepup::InsufficientScopeKind;
 
 use crate::servers::*;
 
-/// C-EXT-1, C-SCOPE-9
+/// C-EXT-1, C-SCOPE-9: it logs in without a user.
 #[tokio::test]
-async fn a_machine_logs_in_steps_up_and_stops_where_its_registration_ends() {
+async fn a_machine_steps_up_as_far_as_its_registration_goes() {
     let servers = servers().await;
     let (id, secret) = (ClientId::parse("machine").unwrap(), Secret::new("s%cret+"));
     let method = AuthMethod::ClientSecretBasic;

@@ -37,8 +37,9 @@ async fn proxy() -> (u16, Arc<Mutex<Vec<String>>>) {
     (origin.rsplit_once(':').unwrap().1.parse().unwrap(), heard)
 }
 
+/// The proxy is configured by name.
 #[tokio::test]
-async fn a_proxy_by_name_at_a_private_address_is_used_and_asked_for_the_servers_name() {
+async fn a_proxy_at_a_private_address_is_asked_for_the_servers_name() {
     let (port, heard) = proxy().await;
     let url = "https://mcp.invalid/mcp?key=CANARY";
     let client = builder(url).proxy(&format!("http://localhost:{port}")).build().unwrap();
@@ -55,7 +56,7 @@ async fn a_proxy_by_name_at_a_private_address_is_used_and_asked_for_the_servers_
 
 /// C-TOKEN-1
 #[tokio::test]
-async fn a_server_on_this_machine_is_asked_directly_and_others_through_the_proxy() {
+async fn a_local_server_is_reached_directly_and_others_by_the_proxy() {
     let (port, heard) = proxy().await;
     let (listener, origin) = bind().await;
     let url = format!("{origin}/mcp");
@@ -81,7 +82,7 @@ async fn a_server_on_this_machine_is_asked_directly_and_others_through_the_proxy
 }
 
 #[tokio::test]
-async fn why_there_is_no_connection_is_told_with_the_error_of_the_library() {
+async fn a_connection_error_carries_the_error_of_the_library() {
     let (listener, closed) = bind().await;
     drop(listener);
     // One that answers a TLS handshake with a page.

@@ -117,7 +117,7 @@ async fn no_error_of_the_transport_repeats_the_token_that_it_sent() {
 
 /// SEC-247
 #[tokio::test]
-async fn a_token_that_is_a_word_of_json_rpc_is_struck_out_all_the_same() {
+async fn a_token_equal_to_a_json_rpc_word_is_struck_out_too() {
     let (listener, origin) = bind().await;
     serve(listener, Router::new().fallback(echo));
     // As names of JSON-RPC and as texts of the error.
@@ -206,9 +206,9 @@ async fn a_server_that_sends_no_head_is_given_up_at_the_deadline() {
     }
 }
 
-/// SEC-249
+/// SEC-249: any other GET has the deadline.
 #[tokio::test]
-async fn a_get_for_an_event_stream_waits_for_its_head_and_any_other_get_has_the_deadline() {
+async fn only_a_get_for_an_event_stream_may_wait_for_its_head() {
     let deadline = Duration::from_millis(300);
     let (listener, origin) = bind().await;
     tokio::spawn(async move {
@@ -235,9 +235,9 @@ async fn a_get_for_an_event_stream_waits_for_its_head_and_any_other_get_has_the_
     }
 }
 
-/// SEC-249
+/// SEC-249: the head of the response has come.
 #[tokio::test]
-async fn after_the_head_a_stream_has_no_deadline_and_another_body_may_not_stall() {
+async fn a_stream_has_no_deadline_but_no_other_body_may_stall() {
     let deadline = Duration::from_millis(300);
     let head =
         "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";

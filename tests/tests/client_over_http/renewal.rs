@@ -35,7 +35,7 @@ async fn many_requests_share_one_login_one_refresh_and_one_step_up() {
 
 /// C-SCOPE-6
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn to_wait_for_the_step_up_of_another_operation_is_no_attempt_of_ones_own() {
+async fn waiting_for_the_step_up_of_another_call_is_no_attempt() {
     for _ in 0..8 {
         let servers = servers().await;
         let (client, visits) = client(&servers, "allow");
@@ -155,7 +155,7 @@ async fn a_refresh_that_fails_in_passing_costs_nobody_their_login() {
 
 /// C-TOKEN-7, SEC-183
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_dead_refresh_token_is_tried_once_and_then_the_user_is_asked() {
+async fn a_dead_refresh_token_is_tried_once_then_the_user_logs_in() {
     let servers = servers().await;
     let (mut user, visits) = User::who("allow");
     let open = Arc::new(AtomicUsize::new(1));
@@ -237,7 +237,7 @@ async fn each_operation_that_is_declined_opens_one_window() {
 
 /// SEC-165
 #[tokio::test]
-async fn who_has_just_declined_to_log_in_is_not_asked_by_the_next_request() {
+async fn a_user_who_just_declined_is_not_asked_by_the_next_request() {
     let servers = servers().await;
     let (client, visits) = client(&servers, "deny");
     for _ in 0..5 {
@@ -259,7 +259,7 @@ async fn a_server_on_this_machine_is_asked_through_no_proxy() {
 }
 
 #[tokio::test]
-async fn a_browser_that_comes_back_elsewhere_is_refused_before_it_leaves() {
+async fn a_login_with_a_wrong_redirect_is_refused_before_the_browser() {
     let servers = servers().await;
     let (user, _) = User::who("allow");
     let elsewhere = RedirectUri::parse("http://127.0.0.1:9/elsewhere").unwrap();

@@ -107,7 +107,7 @@ async fn kept(servers: &Servers, access: &Access) -> Option<StoredCredentials> {
 
 /// SEC-245
 #[tokio::test]
-async fn a_logout_that_is_made_up_for_ends_no_later_login_of_another_program() {
+async fn a_delayed_logout_ends_no_later_login_of_another_program() {
     for (forgets, fails_to_read) in [(false, false), (false, true), (true, false), (true, true)] {
         let (servers, access) = (servers().await, Access::default());
         let (one, _) = program(&servers, &access);
@@ -134,7 +134,7 @@ async fn a_logout_that_is_made_up_for_ends_no_later_login_of_another_program() {
 
 /// SEC-245
 #[tokio::test]
-async fn a_logout_that_is_made_up_for_ends_its_login_however_often_it_was_refreshed() {
+async fn a_delayed_logout_ends_its_login_despite_refreshes() {
     for fails_to_read in [false, true] {
         let (servers, access) = (servers().await, Access::default());
         let (one, _) = program(&servers, &access);
@@ -159,7 +159,7 @@ async fn a_logout_that_is_made_up_for_ends_its_login_however_often_it_was_refres
 
 /// SEC-245
 #[tokio::test]
-async fn where_nothing_is_known_a_logout_ends_what_the_store_holds_first() {
+async fn a_logout_of_an_unread_store_ends_what_it_holds_first() {
     let (servers, access) = (servers().await, Access::default());
     all_ok([get(&program(&servers, &access).0)]).await;
     let (one, _) = program(&servers, &access);
@@ -182,9 +182,9 @@ async fn where_nothing_is_known_a_logout_ends_what_the_store_holds_first() {
     assert!(kept(&servers, &access).await.is_none());
 }
 
-/// SEC-245
+/// SEC-245: the logout still waits for the store.
 #[tokio::test]
-async fn while_a_logout_waits_for_the_store_a_later_login_of_another_program_is_taken_up() {
+async fn a_later_login_of_another_program_is_used_despite_a_logout() {
     let (servers, access) = (servers().await, Access::default());
     let (one, visits) = program(&servers, &access);
     all_ok([get(&one)]).await;
@@ -199,7 +199,7 @@ async fn while_a_logout_waits_for_the_store_a_later_login_of_another_program_is_
 }
 
 #[tokio::test]
-async fn what_a_store_held_before_it_could_be_read_ends_no_wait_for_a_window() {
+async fn a_record_read_late_ends_no_wait_for_a_browser_window() {
     let (servers, access) = (servers().await, Access::default());
     all_ok([get(&program(&servers, &access).0)]).await;
     access.breaks(true);

@@ -91,9 +91,9 @@ async fn programs_that_share_a_folder_burn_no_rotating_token() {
     assert_eq!((visits.load(Ordering::SeqCst), asked), (1, 0));
 }
 
-/// SEC-182
+/// SEC-182: it has expired by our clock only.
 #[tokio::test]
-async fn a_token_that_has_expired_by_our_clock_is_still_shown_where_the_refresh_fails() {
+async fn an_expired_token_is_still_shown_if_the_refresh_fails() {
     let (servers, _folder, home) = at_home().await;
     let (client, _) = started(&servers, &home);
     all_ok([get(&client)]).await;
@@ -244,7 +244,7 @@ async fn addresses_of_one_resource_share_its_rotating_token() {
 
 /// SEC-184
 #[tokio::test]
-async fn what_is_refreshed_ahead_of_need_is_saved_before_a_program_ends() {
+async fn an_early_refresh_is_saved_before_the_program_ends() {
     let (servers, _folder, home) = at_home().await;
     let (client, _) = started(&servers, &home);
     all_ok([get(&client)]).await;
@@ -324,8 +324,9 @@ impl UserAgent for Absent {
     }
 }
 
+/// The programs share a folder.
 #[tokio::test]
-async fn programs_that_share_a_folder_show_no_page_of_a_client_that_failed_twice() {
+async fn a_client_that_failed_twice_is_not_shown_by_any_program() {
     let (servers, _folder, home) = at_home().await;
     let absent = Absent { redirect_uri: User::who("allow").0.redirect_uri, shown: Arc::default() };
     for _ in 0..5 {

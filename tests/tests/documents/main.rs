@@ -55,7 +55,7 @@ fn is_kept(name: &str, before: &Value, after: Option<&Value>) -> bool {
 }
 
 #[test]
-fn every_document_of_the_sdks_is_read_and_none_of_its_members_is_lost() {
+fn every_document_of_the_sdks_is_read_and_no_member_is_lost() {
     let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/documents");
     // The rewrites, for the SDKs to read.
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("interop/documents");

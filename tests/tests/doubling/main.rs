@@ -62,7 +62,7 @@ fn judge(start: u64, costs: impl Fn(&Case) -> Vec<u64>) {
 
 /// SEC-211
 #[test]
-fn twice_the_input_allocates_at_most_two_and_a_half_times_as_much() {
+fn twice_the_input_allocates_at_most_2_5_times_as_much() {
     judge(4096, |case| {
         // What is made once is made now.
         (case.read)("");
@@ -94,7 +94,7 @@ fn worker() {
 /// SEC-211
 #[test]
 #[ignore = "needs valgrind, and takes minutes"]
-fn twice_the_input_costs_at_most_two_and_a_half_times_the_instructions() {
+fn twice_the_input_costs_at_most_2_5_times_the_instructions() {
     let folder = tempfile::tempdir().unwrap();
     // Valgrind uses one core.
     let parts = thread::available_parallelism().map_or(1, NonZero::get);

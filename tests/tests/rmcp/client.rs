@@ -105,8 +105,9 @@ impl OAuthHttpClient for Network {
     }
 }
 
+/// Our side reads its documents as well.
 #[tokio::test]
-async fn rmcp_logs_in_to_our_servers_and_each_reads_the_others_documents() {
+async fn rmcp_logs_in_to_our_servers_and_reads_their_documents() {
     let network = Network::new();
     let client = Arc::new(network.clone());
     let manager =

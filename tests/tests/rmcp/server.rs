@@ -101,7 +101,7 @@ async fn a_server_answers_at_its_public_name_and_at_no_other() {
 
 /// R-AUTH-4, SEC-151, SEC-213
 #[tokio::test]
-async fn in_older_revisions_the_body_decides_whatever_the_name_header_says() {
+async fn in_older_revisions_the_body_decides_despite_a_name_header() {
     let server = Server::start();
     let session = server.mcp.session("alice.base").await;
     let id = ("Mcp-Session-Id", &*session);
@@ -131,7 +131,7 @@ async fn in_older_revisions_the_body_decides_whatever_the_name_header_says() {
 
 /// SEC-214
 #[tokio::test]
-async fn since_2026_07_28_the_name_is_decoded_and_has_to_be_the_one_in_the_body() {
+async fn since_2026_07_28_the_decoded_name_must_match_the_body() {
     let server = Server::start();
     let version = ("MCP-Protocol-Version", "2026-07-28");
     let method = ("Mcp-Method", "tools/call");

@@ -133,9 +133,9 @@ fn ids(stream: &str) -> Vec<String> {
     ids.map(|id| id.trim().to_owned()).collect()
 }
 
-/// SEC-225
+/// SEC-225: this holds with a session, without one, and since 2026-07-28.
 #[tokio::test]
-async fn no_event_of_another_is_replayed_with_a_session_or_without_one_or_since_2026_07_28() {
+async fn no_user_replays_the_events_of_another() {
     let events = Events::default();
     let server = process(&events, |protect| protect);
     let alice = server.mcp.session("alice.base+admin").await;
@@ -174,7 +174,7 @@ async fn no_event_of_another_is_replayed_with_a_session_or_without_one_or_since_
 
 /// SEC-225
 #[tokio::test]
-async fn an_owner_resumes_a_stream_at_another_process_with_the_same_key() {
+async fn an_owner_resumes_a_stream_at_a_process_with_the_same_key() {
     let events = Events::default();
     let keyed = |byte: u8| {
         let key = SessionKey::new(Entropy::new([byte; 32]));
@@ -199,7 +199,7 @@ async fn an_owner_resumes_a_stream_at_another_process_with_the_same_key() {
 
 /// SEC-215
 #[tokio::test]
-async fn a_session_of_rmcp_is_its_owners_at_every_process_that_knows_it() {
+async fn a_session_of_rmcp_is_its_owners_at_every_process() {
     let sessions = Arc::new(LocalSessionManager::default());
     let key = SessionKey::new(Entropy::new([7; 32]));
     let [one, other] = [0, 1]
@@ -221,9 +221,9 @@ async fn a_session_of_rmcp_is_its_owners_at_every_process_that_knows_it() {
     assert_eq!((ended.0, one.count().await), (StatusCode::ACCEPTED, 0));
 }
 
-/// SEC-232
+/// SEC-232: its owner can end each of them.
 #[tokio::test]
-async fn rmcp_opens_no_session_beyond_the_share_and_every_one_is_ended_by_its_owner() {
+async fn rmcp_opens_no_session_beyond_the_share() {
     // Where bodies are not read, the session that was opened is ended behind the answer.
     let base = Requirement::from(ScopeSet::parse("base").unwrap());
     for required in [table().into(), base] {
@@ -250,7 +250,7 @@ async fn rmcp_opens_no_session_beyond_the_share_and_every_one_is_ended_by_its_ow
 
 /// SEC-232
 #[tokio::test]
-async fn a_session_of_rmcp_whose_client_went_away_before_the_answer_is_ended() {
+async fn an_rmcp_session_whose_client_left_before_the_answer_ends() {
     let base = Requirement::from(ScopeSet::parse("base").unwrap());
     for required in [table().into(), base] {
         let server = behind(Arc::default(), required, |protect| protect);

@@ -165,23 +165,23 @@ async fn an_answer_that_was_heard_is_the_last_whatever_the_store_says() {
     answers::heard(&site).await;
 }
 
-/// SEC-198
+/// SEC-198: what was swept stays away too.
 #[tokio::test]
-async fn what_was_used_or_swept_in_memory_is_over_whatever_the_clock_says() {
+async fn the_used_stays_used_in_memory_whatever_the_clock_says() {
     clocks::jumps(MemoryStore::default()).await;
 }
 
-/// SEC-198
+/// SEC-198: what was swept stays away too.
 #[tokio::test]
-async fn what_was_used_or_swept_in_a_database_is_over_whatever_the_clock_says() {
+async fn the_used_stays_used_in_sqlite_whatever_the_clock_says() {
     let (store, _folder) = sqlite().await;
     clocks::jumps(store).await;
 }
 
-/// SEC-198
+/// SEC-198: what was swept stays away too.
 #[tokio::test]
 #[ignore = "needs PostgreSQL"]
-async fn what_was_used_or_swept_in_a_database_server_is_over_whatever_the_clock_says() {
+async fn the_used_stays_used_in_postgresql_whatever_the_clock_says() {
     let (store, ()) = postgres().await;
     clocks::jumps(store).await;
 }

@@ -94,8 +94,9 @@ fn a_forged_callback_sends_nothing() {
     }
 }
 
+/// Its state is its own business.
 #[test]
-fn a_client_without_state_is_served_because_state_is_its_own_business() {
+fn a_client_without_state_is_served() {
     let world = world();
     let (url, _) = login_until_token(&world);
     let state = query(&url, "state").unwrap();

@@ -104,9 +104,9 @@ fn the_main_job_runs_in_memory_with_the_fewest_requests() {
     assert_eq!(world.log().len(), 10);
 }
 
-/// C-TOKEN-7, SEC-183
+/// C-TOKEN-7, SEC-183: the family of the refresh token is dead.
 #[test]
-fn an_expired_token_is_refreshed_and_a_dead_family_logs_in_again() {
+fn an_expired_token_is_refreshed_and_a_dead_one_needs_login() {
     let (world, mut client) = (world(), Client::default());
     world.call(&mut client, "list-files").unwrap();
     world.advance(601);

@@ -124,7 +124,7 @@ fn a_failing_store_issues_nothing_and_a_retry_is_safe() {
 }
 
 #[test]
-fn a_sweep_takes_what_has_expired_and_leaves_what_recognizes_reuse() {
+fn a_sweep_removes_the_expired_and_keeps_what_detects_reuse() {
     let world = world();
     let (session, first) = logged_in(&world);
     let second = refresh_token(&post(&world, &refresh_form(&session, &first)));

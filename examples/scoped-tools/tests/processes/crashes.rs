@@ -14,9 +14,10 @@ const LOAD: Range<u64> = 300..700;
 /// Whoever waits longer for a server whose database is back gives up.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// SEC-200, SEC-036, SEC-172, SEC-202: 20 crashes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL"]
-async fn sec_200_sec_036_sec_172_sec_202_20_crashes_of_postgresql() {
+async fn crashes_of_postgresql_lose_nothing_and_double_nothing() {
     let mut trial = Trial::of(Database::postgres());
     let _server = trial.setup.start();
     let client = Client::of(&trial.setup);

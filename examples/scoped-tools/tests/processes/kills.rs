@@ -26,8 +26,9 @@ async fn a_server_that_is_killed_loses_nothing_and_doubles_nothing() {
     kills(10).await;
 }
 
+/// SEC-200, SEC-036, SEC-172: 300 kills.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes two minutes"]
-async fn sec_200_sec_036_sec_172_300_kills() {
+async fn many_killed_servers_lose_nothing_and_double_nothing() {
     kills(300).await;
 }

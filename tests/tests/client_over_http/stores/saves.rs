@@ -96,7 +96,7 @@ async fn a_save_that_fails_loses_no_grant_and_is_made_up_for() {
 
 /// SEC-241
 #[tokio::test]
-async fn the_end_of_a_program_makes_up_for_a_save_or_says_that_it_cannot() {
+async fn a_program_saves_at_its_end_or_says_that_it_cannot() {
     let (servers, _folder, home) = at_home().await;
     let failing = |save| matches!(save, 2..=5);
     let (client, _) = program(&servers, Failing::new(&home, failing));
@@ -114,7 +114,7 @@ async fn the_end_of_a_program_makes_up_for_a_save_or_says_that_it_cannot() {
 
 /// SEC-241
 #[tokio::test]
-async fn the_end_of_a_program_has_nothing_to_save_where_another_one_has_logged_out() {
+async fn a_program_saves_nothing_at_its_end_after_anothers_logout() {
     let (servers, _folder, home) = at_home().await;
     // Both saves of the first refresh fail.
     let (client, _) = program(&servers, Failing::new(&home, |save| matches!(save, 2 | 3)));
