@@ -47,6 +47,7 @@ pub(crate) fn run(workspace: &Workspace, bless: bool, verbose: bool) -> Result<(
     for source in &proving {
         tests.extend(test_functions::of(source)?);
     }
+    findings.extend(test_functions::findings(&tests));
     for rule in [REQUIREMENTS, ATTACKS] {
         let catalogue = Catalogue::new(rule.read, &workspace.sh.read_file(rule.table)?)?;
         let proofs = catalogue.proofs(&proving, &tests, &mut findings);

@@ -235,7 +235,7 @@ async fn only_a_get_for_an_event_stream_may_wait_for_its_head() {
     }
 }
 
-/// SEC-249: the head of the response has come.
+/// SEC-249: the deadline ends with the head of the response.
 #[tokio::test]
 async fn a_stream_has_no_deadline_but_no_other_body_may_stall() {
     let deadline = Duration::from_millis(300);

@@ -1,4 +1,4 @@
-//! Test functions of a file: their names and the first lines of their documentation.
+//! Test functions of a file: their names, which are short, and the first lines of their documentation.
 //!
 //! `syn` reads the file as tokens instead of items, so that tests inside of a macro (`proptest!`) are found too.
 
@@ -11,6 +11,9 @@ use crate::workspace::Error;
 
 /// Reason of an ignored test that `cargo xtask test` leaves out and `cargo xtask ci` runs.
 const RUN_BY_CI: &str = "needs PostgreSQL";
+
+/// Characters that the name of a test may have.
+const LONGEST_NAME: usize = 60;
 
 /// Test function that CI runs.
 pub(super) struct TestFunction {
@@ -29,6 +32,15 @@ pub(super) fn of(source: &Source) -> Result<Vec<TestFunction>, Error> {
         .map_err(|error| format!("{}: {error}", source.path))?;
     let test = |(name, summary)| TestFunction { path: source.path.clone(), name, summary };
     Ok(found.into_iter().map(test).collect())
+}
+
+/// Returns a finding for each test with a name that is too long.
+pub(super) fn findings(tests: &[TestFunction]) -> Vec<String> {
+    let long = tests.iter().filter(|test| test.name.len() > LONGEST_NAME);
+    long.map(|TestFunction { path, name, .. }| {
+        format!("{path}: the name of the test {name} has more than {LONGEST_NAME} characters")
+    })
+    .collect()
 }
 
 fn walk(input: ParseStream<'_>, found: &mut Vec<(String, String)>) -> syn::Result<()> {
@@ -166,5 +178,15 @@ mod tests {
             names_and_summaries(text),
             expected.map(|(name, line)| (name.into(), line.into()))
         );
+    }
+
+    #[test]
+    fn a_name_of_more_than_60_characters_is_a_finding() {
+        let (short, long) = ("a".repeat(LONGEST_NAME), "b".repeat(LONGEST_NAME + 1));
+        let text = format!("#[test]\nfn {short}() {{}}\n#[test]\nfn {long}() {{}}\n");
+        let tests = of(&Source::new("tests/a.rs".to_owned(), text)).unwrap();
+        let expected =
+            format!("tests/a.rs: the name of the test {long} has more than 60 characters");
+        assert_eq!(findings(&tests), [expected]);
     }
 }

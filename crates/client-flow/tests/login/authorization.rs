@@ -187,7 +187,7 @@ fn which_scopes_are_asked_for() {
         let held = held.map(|held| session_for(&world, set(held)));
         let step = login(config(), MCP, Some(&challenge), held.as_ref()).unwrap();
         let session = world.drive(step).unwrap();
-        // C-TOKEN-5, sec_106: the answer omits scope, so what was requested is granted.
+        // C-TOKEN-5, SEC-106: the answer omits scope, so what was requested is granted.
         let granted = session.tokens().granted.as_ref().map(ScopeSet::as_str);
         assert_eq!(granted, expected);
     }

@@ -177,7 +177,7 @@ async fn a_document_is_followed_on_its_origin_three_times_at_most() {
     for (answers, status) in [
         (&[MOVED, MOVED, MOVED, FOUND][..], 200),
         (&[MOVED, MOVED, MOVED, MOVED, FOUND][..], 308),
-        // sec_135: not to another origin.
+        // SEC-135: not to another origin.
         (&[AWAY][..], 308),
     ] {
         let url = EndpointUrl::parse(&format!("http://{}/keys", server(answers).await)).unwrap();
