@@ -104,7 +104,7 @@ fn outcome(client: &Value) -> String {
             "works with both servers at one origin".to_owned()
         }
         Some("with") if !setting["cors"].is_null() => format!(
-            "works with `Protect::with_cors(BrowserOrigins::listed([{}])?)`",
+            "works with `ProtectLayer::with_cors(BrowserOrigins::listed([{}])?)`",
             list(&setting["cors"])
         ),
         Some("with") => format!(
