@@ -149,7 +149,7 @@ fn a_page_of_another_issuer_or_offer_is_refused() {
 
 /// SEC-188
 #[test]
-fn a_question_waits_ten_minutes_and_as_long_as_its_client_lives() {
+fn a_question_waits_ten_minutes_and_for_an_unchanged_client() {
     let server = serve(config("https://as.example"));
     let client = server.client();
     for (after, status) in [(599, StatusCode::SEE_OTHER), (600, StatusCode::BAD_REQUEST)] {

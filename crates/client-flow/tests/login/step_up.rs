@@ -114,7 +114,7 @@ fn a_client_without_a_user_steps_up_or_stops_as_the_host_says() {
 }
 
 #[test]
-fn a_client_without_a_user_needs_credentials_that_prove_it() {
+fn a_client_without_a_user_needs_more_than_a_public_id() {
     let world = machine_world();
     let public = ClientCredentials::public(ClientId::parse("job").unwrap());
     let issuer = Issuer::parse("https://as.example").unwrap();

@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_asker_of_too_much_is_told_and_keeps_no_good_token_out() {
+    async fn a_flood_of_unknown_tokens_keeps_no_good_token_out() {
         let questions = Arc::new(Questions::new());
         let unknown =
             |number| questions.ask(token(number), Standing::New, pending::<Found>).now_or_never();

@@ -266,7 +266,7 @@ async fn tokens_for_other_apis_and_clients_are_for_no_resource_here() {
 }
 
 #[tokio::test]
-async fn an_app_token_of_entra_has_roles_as_scopes_a_users_has_not() {
+async fn roles_of_entra_are_scopes_in_app_tokens_not_in_users_tokens() {
     let providers = providers();
     let entra = &providers[0];
     let own = entra.changed(&json!({"scp": null, "roles": ["files:read"], "idtyp": "app"}));
