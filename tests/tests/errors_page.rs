@@ -3,6 +3,12 @@
 //! After a change of a message, `INSTA_UPDATE=always cargo test -p <crate> --all-features --lib error_messages` records
 //! it, and `INSTA_UPDATE=always cargo test -p tests --test errors_page` writes the page anew.
 
+#![cfg(test)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test reads snapshots and writes the page, and is told so by the environment"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -134,7 +134,7 @@ impl Error {
             // Values that are compared or requested are dropped as a whole, because a part of such a value has another
             // meaning.
             let is_clean = |text: &str| matches!(sent.strike_out(text), Cow::Borrowed(_));
-            refused.required.take_if(|scope| !is_clean(&scope.to_string()));
+            refused.required.take_if(|scope| !is_clean(scope.as_str()));
             refused.resource_metadata.take_if(|url| !is_clean(url.as_str()));
         }
         self

@@ -66,7 +66,7 @@ async fn a_machine_whose_registration_is_narrow_gets_a_typed_error() {
     assert!(matches!(call(&client, "write").await, Err(Error::Flow(_))));
     match call(&client, "write").await {
         Err(Error::InsufficientScope(error)) => {
-            assert_eq!(error.reason, InsufficientScopeKind::LimitReached)
+            assert_eq!(error.reason, InsufficientScopeKind::LimitReached);
         }
         other => panic!("{other:?}"),
     }

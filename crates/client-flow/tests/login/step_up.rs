@@ -86,7 +86,7 @@ fn a_client_without_a_user_steps_up_or_stops_as_the_host_says() {
     let stops = Policy::default().with_mode(StepUpMode::Manual);
     match verdict(&session, &stops, &Ledger::new(), &asked) {
         Verdict::GiveUp(error) => {
-            assert_eq!((error.reason, error.attempts), (InsufficientScopeKind::Surfaced, 0))
+            assert_eq!((error.reason, error.attempts), (InsufficientScopeKind::Surfaced, 0));
         }
         other => panic!("{other:?}"),
     }

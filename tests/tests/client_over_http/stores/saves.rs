@@ -114,7 +114,7 @@ async fn a_program_saves_at_its_end_or_says_that_it_cannot() {
 
 /// SEC-241
 #[tokio::test]
-async fn a_program_saves_nothing_at_its_end_after_anothers_logout() {
+async fn a_program_saves_nothing_at_its_end_after_another_logged_out() {
     let (servers, _folder, home) = at_home().await;
     // Both saves of the first refresh fail.
     let (client, _) = program(&servers, Failing::new(&home, |save| matches!(save, 2 | 3)));
