@@ -51,7 +51,7 @@ impl Lifetimes {
         self
     }
 
-    /// Sets [`grace`](Self::grace): the time in which a used refresh token may be presented again.
+    /// Sets [`refresh_grace`](Self::refresh_grace): the time in which a used refresh token may be presented again.
     #[must_use]
     pub const fn with_refresh_grace(mut self, grace: Duration) -> Self {
         self.refresh_grace = grace;

@@ -42,7 +42,7 @@ impl core::error::Error for InvalidChallenge {}
 ///
 /// No member can break out of its quoted string, because its type excludes quotes and control characters. Writing a
 /// challenge therefore always gives one well-formed line. `Display` writes the text of that line, and `FromStr` reads
-/// it; [`find`](Self::find) reads the headers of a response, in which other challenges may stand too.
+/// it; [`from_headers`](Self::from_headers) reads the headers of a response, in which other challenges may stand too.
 ///
 /// # Examples
 ///
