@@ -71,7 +71,7 @@ pub struct BearerChallenge {
     pub scope: Option<ScopeSet>,
     /// URL of the protected resource metadata; ignored when parsed if it is not an https URL.
     pub resource_metadata: Option<EndpointUrl>,
-    /// Protection space (RFC 9110 §11.5), for display only; ignored when parsed if it needs escapes.
+    /// Protection space (RFC 9110 §11.5), for display only; ignored when parsed if it needs escapes or is repeated.
     pub realm: Option<Realm>,
 }
 
@@ -152,21 +152,22 @@ impl BearerChallenge {
     }
 
     fn read(challenge: &Challenge<'_>) -> Option<Self> {
-        let [mut error, mut error_description, mut scope, mut resource_metadata, mut realm] =
-            [None; 5];
+        let [mut error, mut error_description, mut scope, mut resource_metadata] = [None; 4];
         for (name, value) in challenge.params() {
             let slot = match name {
                 _ if name.eq_ignore_ascii_case("error") => &mut error,
                 _ if name.eq_ignore_ascii_case("error_description") => &mut error_description,
                 _ if name.eq_ignore_ascii_case("scope") => &mut scope,
                 _ if name.eq_ignore_ascii_case("resource_metadata") => &mut resource_metadata,
-                _ if name.eq_ignore_ascii_case("realm") => &mut realm,
                 _ => continue,
             };
             if slot.replace(value).is_some() {
                 return None;
             }
         }
+        // Nothing is decided by it, so a repeated one is left out, and the challenge stands.
+        let mut realms = challenge.params().filter(|(name, _)| name.eq_ignore_ascii_case("realm"));
+        let realm = realms.next().filter(|_| realms.next().is_none()).map(|(_, value)| value);
         Some(Self {
             error: error
                 .and_then(ParamValue::to_text)
@@ -204,9 +205,9 @@ impl BearerChallenge {
         self.line("DPoP", &names.join(" "))
     }
 
-    fn line(&self, scheme: &'static str, algorithms: &str) -> HeaderValue {
-        let text = self.text(scheme, algorithms);
-        HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(scheme))
+    #[expect(clippy::expect_used, reason = "the types of the members exclude control characters")]
+    fn line(&self, scheme: &str, algorithms: &str) -> HeaderValue {
+        HeaderValue::try_from(self.text(scheme, algorithms)).expect("visible ASCII and spaces")
     }
 
     fn text(&self, scheme: &str, algorithms: &str) -> String {
@@ -326,7 +327,7 @@ mod tests {
             assert_eq!(read(two), Err(InvalidChallenge::Malformed), "{two}");
         }
         assert_eq!(read("Basic realm=\"x\""), Err(InvalidChallenge::OtherScheme));
-        let twice = "Bearer realm=\"x\", Realm=\"x\"";
+        let twice = "Bearer scope=\"x\", Scope=\"x\"";
         assert_eq!(read(twice), Err(InvalidChallenge::RepeatedParameter));
     }
 
@@ -382,6 +383,8 @@ mod tests {
         );
         assert_eq!(find("Basic realm=\"x\", scope=\"a\""), None);
         assert_eq!(find("BearerX scope=\"a\""), None);
+        let twice = find("Bearer realm=\"x\", scope=\"a\", realm=\"y\"").unwrap();
+        assert_eq!((twice.realm, twice.scope.unwrap().as_str()), (None, "a"));
         assert_eq!(find("Bearer scope=\"a\", scope=\"b\""), None);
     }
 
