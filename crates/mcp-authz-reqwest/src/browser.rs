@@ -70,11 +70,16 @@ impl LoopbackBrowser {
     ///
     /// [`Error::CallbackPort`] when the port cannot be bound, of the kind `AddrInUse` when another program listens on
     /// it. No other port is tried, because the client is registered for this one.
+    #[expect(
+        clippy::expect_used,
+        clippy::missing_panics_doc,
+        reason = "the URL of a loopback address and port is always a redirect URI"
+    )]
     pub async fn bind_port(port: u16) -> Result<Self, Error> {
         let failed = |error: std::io::Error| Error::CallbackPort { port, kind: error.kind() };
         let listener = Listener::bind(port).await.map_err(failed)?;
         let redirect_uri = RedirectUri::parse(&format!("http://{}{PATH}", listener.address()))
-            .map_err(|_| Error::Visit(VisitError::NoBrowser))?;
+            .expect("an http URL of a loopback address, without a fragment");
         Ok(Self { listener, redirect_uri })
     }
 }
