@@ -58,6 +58,7 @@ fn logged(id: &str) -> String {
     line
 }
 
+/// The log of all tests here. Each calls this first: an event that comes by before anything listens is never heard.
 fn log() -> &'static Log {
     static LOG: OnceLock<Log> = OnceLock::new();
     LOG.get_or_init(|| {
@@ -227,6 +228,7 @@ async fn a_failing_login_is_named_by_a_number_only() {
 /// SEC-202
 #[test]
 fn a_page_says_when_to_come_back_where_that_helps() {
+    log();
     for (error, status, retry) in [
         (StoreError::Unavailable, StatusCode::SERVICE_UNAVAILABLE, true),
         (StoreError::UnknownOutcome, StatusCode::SERVICE_UNAVAILABLE, true),
@@ -249,7 +251,6 @@ async fn a_refusal_is_nobody_elses_fault_and_has_no_number() {
 /// SEC-154, SEC-192
 #[tokio::test]
 async fn who_cannot_ask_says_so_to_the_operator_and_tells_no_secret() {
-    // The first time the log is asked for it begins.
     log();
     let answers = [
         (401, "{}", "ERROR"),
@@ -311,6 +312,7 @@ impl TokenVerifier for OneToken {
 
 #[tokio::test]
 async fn a_proof_that_cannot_be_remembered_lets_nobody_in() {
+    log();
     let key = include_str!("../../crates/client-auth/tests/keys/es256.pem");
     let key = ProofKey::from_pem(key).unwrap();
     let uri = ResourceUri::parse("https://rs.example/mcp").unwrap();
