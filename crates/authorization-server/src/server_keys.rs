@@ -84,6 +84,18 @@ impl core::fmt::Debug for ServerKey {
 ///     .with_retired(ServerKey::new(1, Entropy::new(old)));
 /// assert!(format!("{keys:?}").contains("[redacted]"));
 /// ```
+///
+/// # Examples
+///
+/// ```
+/// use authorization_server::{ServerKey, ServerKeys};
+/// use oauth_types::Entropy;
+///
+/// // 32 random bytes each; `server_keys` of a store keeps them in a file.
+/// let (old, new) = (Entropy::new([1; 32]), Entropy::new([2; 32]));
+/// let keys = ServerKeys::new(ServerKey::new(2, new)).with_retired(ServerKey::new(1, old));
+/// assert!(!format!("{keys:?}").contains("[2, 2"), "secrets are not shown");
+/// ```
 #[derive(Clone, Debug)]
 pub struct ServerKeys {
     current: ServerKey,

@@ -6,6 +6,19 @@ use serde::{Deserialize, Serialize};
 use crate::keys::VerifyingKeys;
 
 /// Registered authentication data of a client (RFC 7591 §2, §3.2.1).
+///
+/// # Examples
+///
+/// ```
+/// use client_auth::ClientAuthRecord;
+/// use oauth_types::{AuthMethod, Secret};
+///
+/// // The store keeps a digest, never the secret.
+/// let secret = Secret::new("the secret that the client was issued");
+/// let record =
+///     ClientAuthRecord::new(AuthMethod::ClientSecretBasic).with_secret(secret.digest());
+/// assert_eq!(record.method, AuthMethod::ClientSecretBasic);
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ClientAuthRecord {

@@ -75,6 +75,19 @@ impl IdentityProvider {
 }
 
 /// Configuration of a client; everything else is discovered from the server.
+///
+/// # Examples
+///
+/// ```
+/// use client_flow::ClientConfig;
+/// use oauth_types::RedirectUri;
+///
+/// let redirect_uri = RedirectUri::parse("http://127.0.0.1:8765/callback")?;
+/// let config = ClientConfig::new("My application", redirect_uri);
+/// assert_eq!(config.client_name, "My application");
+/// assert!(config.pre_registered.is_empty());
+/// # Ok::<(), oauth_types::InvalidUri>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ClientConfig {

@@ -3,6 +3,14 @@
 use core::fmt;
 
 /// Stage of a flow, for errors, messages and logs.
+///
+/// # Examples
+///
+/// ```
+/// use client_flow::FlowStage;
+///
+/// assert_eq!(FlowStage::Refresh.to_string(), "token refresh");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum FlowStage {

@@ -16,6 +16,17 @@ pub(crate) fn warn_of_http_for_development() {
 }
 
 /// Source of the current time: the system clock by default, any function in tests.
+///
+/// # Examples
+///
+/// ```
+/// use mcp_authz_axum::Clock;
+/// use oauth_types::UnixTime;
+///
+/// // A clock that stands still, for a test.
+/// let clock = Clock::new(|| UnixTime::from_secs(1_800_000_000));
+/// # drop(clock);
+/// ```
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> UnixTime + Send + Sync>);
 

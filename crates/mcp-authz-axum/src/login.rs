@@ -58,6 +58,33 @@ pub enum LoginStatus {
 ///
 /// The server calls [`status`](Self::status) again when the user answers the consent page: the answer counts only
 /// if the same user is still logged in.
+///
+/// # Examples
+///
+/// Users whom a proxy in front has authenticated, and named in a header that it alone can set:
+///
+/// ```
+/// use http::HeaderMap;
+/// use mcp_authz_axum::{Login, LoginStatus, User};
+/// use oauth_types::Subject;
+///
+/// struct ProxyLogin;
+///
+/// impl Login for ProxyLogin {
+///     async fn status(&self, headers: &HeaderMap, _return_to: &str) -> LoginStatus {
+///         let name = headers.get("x-authenticated-user").and_then(|name| name.to_str().ok());
+///         match name.and_then(|name| Some((Subject::parse(name).ok()?, name))) {
+///             Some((subject, name)) => LoginStatus::LoggedIn(User::new(subject, name)),
+///             None => LoginStatus::Redirect("/login".to_owned()),
+///         }
+///     }
+/// }
+///
+/// # futures::executor::block_on(async {
+/// let headers = HeaderMap::from_iter([("x-authenticated-user".parse().unwrap(), "alice".parse().unwrap())]);
+/// assert!(matches!(ProxyLogin.status(&headers, "/").await, LoginStatus::LoggedIn(_)));
+/// # });
+/// ```
 pub trait Login: Send + Sync + 'static {
     /// Returns the login status of the browser that sent these headers.
     ///

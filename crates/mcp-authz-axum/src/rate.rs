@@ -23,6 +23,22 @@ use crate::network::{SHARES, network, networks};
 use crate::peer::TrustedProxies;
 
 /// Rate: a burst, and one more after each period.
+///
+/// # Examples
+///
+/// ```
+/// use core::num::NonZeroU32;
+/// use core::time::Duration;
+///
+/// use mcp_authz_axum::{Rate, RateLimits};
+///
+/// // Twenty registrations at once, then one a minute, for each address.
+/// let burst = NonZeroU32::new(20).expect("not 0");
+/// let rate = Rate::new(burst, Duration::from_secs(60));
+/// let limits = RateLimits::default().with_registrations(rate);
+/// # drop(limits);
+/// assert_eq!(rate.every.as_secs(), 60);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Rate {

@@ -7,6 +7,17 @@ use core::time::Duration;
 /// Settings of a [`PostgresStore`](crate::PostgresStore).
 ///
 /// The URL names the database. The isolation of transactions, the schema and the other session settings are fixed.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use mcp_authz_postgres::Settings;
+///
+/// let settings = Settings::default().with_connections(8).with_timeout(Duration::from_secs(3));
+/// # drop(settings);
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Settings {
     pub(crate) synchronous: Synchronous,

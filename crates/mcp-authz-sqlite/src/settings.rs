@@ -7,6 +7,17 @@ use core::time::Duration;
 /// Settings of a [`SqliteStore`](crate::SqliteStore).
 ///
 /// The write-ahead log, foreign keys and the single writer are fixed.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use mcp_authz_sqlite::Settings;
+///
+/// let settings = Settings::default().with_max_clients(10_000).with_busy_timeout(Duration::from_secs(2));
+/// # drop(settings);
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Settings {
     pub(crate) synchronous: Synchronous,

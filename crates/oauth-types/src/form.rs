@@ -214,6 +214,15 @@ impl fmt::Debug for FormPairs<'_> {
 /// # Errors
 ///
 /// [`FormError::Escape`] if an escape is malformed, [`FormError::Utf8`] if the result is not UTF-8.
+///
+/// # Examples
+///
+/// ```
+/// use oauth_types::{FormError, decode_component};
+///
+/// assert_eq!(decode_component(b"files%3Aread+write").as_deref(), Ok("files:read write"));
+/// assert_eq!(decode_component(b"50%"), Err(FormError::Escape));
+/// ```
 pub fn decode_component(component: &[u8]) -> Result<Cow<'_, str>, FormError> {
     let Some(first) = memchr::memchr2(b'%', b'+', component) else {
         return core::str::from_utf8(component).map(Cow::Borrowed).map_err(|_| FormError::Utf8);
@@ -253,6 +262,14 @@ const fn hex(digit: u8) -> Option<u8> {
 }
 
 /// Encodes a name or value (RFC 6749 appendix B), so that the displayed text decodes to the same value.
+///
+/// # Examples
+///
+/// ```
+/// use oauth_types::encode_component;
+///
+/// assert_eq!(encode_component("files:read write").to_string(), "files%3Aread%20write");
+/// ```
 #[must_use]
 pub fn encode_component(component: &str) -> impl fmt::Display {
     utf8_percent_encode(component, ESCAPED)

@@ -109,6 +109,18 @@ impl<'de> Deserialize<'de> for CodeVerifier {
 }
 
 /// Code challenge of an authorization request: base64url of the verifier's SHA-256, 43 characters.
+///
+/// # Examples
+///
+/// ```
+/// use oauth_types::{CodeChallenge, CodeVerifier};
+///
+/// // RFC 7636, appendix B.
+/// let verifier = CodeVerifier::parse("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")?;
+/// let challenge = CodeChallenge::parse("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM")?;
+/// assert!(challenge.matches(&verifier));
+/// # Ok::<(), oauth_types::InvalidPkce>(())
+/// ```
 #[doc(alias = "code_challenge")]
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CodeChallenge(Box<str>);

@@ -7,6 +7,18 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
 /// Returns the media type of a body, in lower case and without parameters (RFC 9110 §8.3).
+///
+/// # Examples
+///
+/// ```
+/// use http::HeaderMap;
+/// use http::header::{CONTENT_TYPE, HeaderValue};
+/// use oauth_types::media_type;
+///
+/// let value = HeaderValue::from_static("Application/JSON; charset=utf-8");
+/// let headers = HeaderMap::from_iter([(CONTENT_TYPE, value)]);
+/// assert_eq!(media_type(&headers).as_deref(), Some("application/json"));
+/// ```
 #[must_use]
 pub fn media_type(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
@@ -17,6 +29,18 @@ pub fn media_type(headers: &HeaderMap) -> Option<String> {
 /// Creates the response to a request for a metadata document (RFC 8414 §3.2, RFC 9728 §3.2).
 ///
 /// It is public, cacheable for 3600 seconds and readable from any origin. Methods other than GET and HEAD get a 405.
+///
+/// # Examples
+///
+/// ```
+/// use http::Method;
+/// use http::header::CACHE_CONTROL;
+/// use oauth_types::metadata_response;
+///
+/// let response = metadata_response(&Method::GET, "{}".into());
+/// assert_eq!(response.status(), 200);
+/// assert_eq!(response.headers()[CACHE_CONTROL], "public, max-age=3600");
+/// ```
 #[must_use]
 pub fn metadata_response(method: &Method, document: Bytes) -> Response<Bytes> {
     public(method, document, "application/json", "public, max-age=3600")
@@ -51,6 +75,17 @@ fn public(
 /// Creates a JSON response that must not be cached (RFC 6749 §5.1, §5.2).
 ///
 /// Use it for every response with a token, a secret or an error about one.
+///
+/// # Examples
+///
+/// ```
+/// use http::StatusCode;
+/// use http::header::CACHE_CONTROL;
+/// use oauth_types::json_response_uncached;
+///
+/// let response = json_response_uncached(StatusCode::OK, r#"{"active":false}"#.into());
+/// assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
+/// ```
 #[must_use]
 pub fn json_response_uncached(status: StatusCode, json: Bytes) -> Response<Bytes> {
     let headers =

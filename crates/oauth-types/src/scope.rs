@@ -51,6 +51,17 @@ const fn is_scope_char(byte: u8) -> bool {
 }
 
 /// A single, case-sensitive scope such as `files:read` (RFC 6749 §3.3).
+///
+/// # Examples
+///
+/// ```
+/// use oauth_types::Scope;
+///
+/// let scope: Scope = "files:read".parse()?;
+/// assert_eq!(scope.as_str(), "files:read");
+/// assert!(Scope::parse("two words").is_err());
+/// # Ok::<(), oauth_types::InvalidScope>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Scope(Box<str>);
 

@@ -68,6 +68,15 @@ impl<'de> Deserialize<'de> for ErrorDescription {
 ///
 /// These are control and format characters (Unicode categories Cc, Cf, Zl, Zp), default-ignorable characters, and
 /// letters and symbols that are drawn as blanks.
+///
+/// # Examples
+///
+/// ```
+/// use oauth_types::is_hidden;
+///
+/// // A right-to-left override, which makes a name read differently.
+/// assert!(is_hidden('\u{202e}') && !is_hidden('é'));
+/// ```
 #[must_use]
 pub fn is_hidden(c: char) -> bool {
     c.is_control()

@@ -151,6 +151,14 @@ pub(crate) fn has_dot_segment(path: &str) -> bool {
 }
 
 /// Returns the part of a URL before the query and the fragment; the URL need not be valid.
+///
+/// # Examples
+///
+/// ```
+/// use oauth_types::without_query;
+///
+/// assert_eq!(without_query("https://mcp.example/mcp?key=secret#top"), "https://mcp.example/mcp");
+/// ```
 #[must_use]
 pub fn without_query(url: &str) -> &str {
     url.find(['?', '#']).map_or(url, |end| url.split_at(end).0)
@@ -160,6 +168,15 @@ pub fn without_query(url: &str) -> &str {
 ///
 /// Loopback hosts are `localhost`, a literal in 127.0.0.0/8, and `[::1]`. Other spellings (`127.1`, `0x7f000001`,
 /// `localhost.`) are names like any other.
+///
+/// # Examples
+///
+/// ```
+/// use oauth_types::is_loopback_host;
+///
+/// assert!(is_loopback_host("localhost") && is_loopback_host("127.0.0.2") && is_loopback_host("[::1]"));
+/// assert!(!is_loopback_host("localhost.example") && !is_loopback_host("127.1"));
+/// ```
 #[must_use]
 pub fn is_loopback_host(host: &str) -> bool {
     let v6 = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));

@@ -58,6 +58,16 @@ pub(crate) fn server_places(
 /// # Errors
 ///
 /// [`InvalidUri::TooLong`] if the URL would exceed the length limit.
+///
+/// # Examples
+///
+/// ```
+/// use oauth_types::{ResourceUri, protected_resource_url};
+///
+/// let url = protected_resource_url(&ResourceUri::parse("https://mcp.example/v1/mcp")?)?;
+/// assert_eq!(url.as_str(), "https://mcp.example/.well-known/oauth-protected-resource/v1/mcp");
+/// # Ok::<(), oauth_types::InvalidUri>(())
+/// ```
 pub fn protected_resource_url(resource: &ResourceUri) -> Result<EndpointUrl, InvalidUri> {
     let url = resource.as_web();
     let (origin, path) = (url.before_path(), if url.path() == "/" { "" } else { url.path() });
@@ -83,6 +93,24 @@ pub fn protected_resource_root_url(resource: &ResourceUri) -> Result<EndpointUrl
 /// # Errors
 ///
 /// [`InvalidUri::TooLong`] if a URL would exceed the length limit.
+///
+/// # Examples
+///
+/// ```
+/// use oauth_types::{ResourceUri, protected_resource_urls};
+///
+/// let resource = ResourceUri::parse("https://mcp.example/mcp")?;
+/// let urls = protected_resource_urls(&resource, None)?;
+/// let urls: Vec<_> = urls.iter().map(|url| url.as_str()).collect();
+/// assert_eq!(
+///     urls,
+///     [
+///         "https://mcp.example/.well-known/oauth-protected-resource/mcp",
+///         "https://mcp.example/.well-known/oauth-protected-resource",
+///     ],
+/// );
+/// # Ok::<(), oauth_types::InvalidUri>(())
+/// ```
 pub fn protected_resource_urls(
     resource: &ResourceUri,
     challenged: Option<&EndpointUrl>,

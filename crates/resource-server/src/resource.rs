@@ -38,6 +38,19 @@ impl core::error::Error for InvalidResource {}
 /// Protected resource: an MCP server with its metadata and settings.
 ///
 /// Responses describe the resource by this configuration only, so a forged `Host` header has no effect on them.
+///
+/// # Examples
+///
+/// ```
+/// use oauth_types::{Issuer, ResourceUri};
+/// use resource_server::Resource;
+///
+/// let uri = ResourceUri::parse("https://mcp.example/mcp")?;
+/// let resource = Resource::new(uri, vec![Issuer::parse("https://as.example")?])?;
+/// let paths: Vec<_> = resource.metadata_paths().collect();
+/// assert_eq!(paths[0], "/.well-known/oauth-protected-resource/mcp");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Resource {
     metadata: ProtectedResourceMetadata,

@@ -15,6 +15,18 @@ use crate::unreadable::UnreadableRequest;
 /// Operation that one message of a request asks for, borrowed from its body.
 ///
 /// Use [`Operation`](crate::Operation) to keep one longer than the body.
+///
+/// # Examples
+///
+/// ```
+/// use http::HeaderMap;
+/// use scope_stepup::RequestedOperation;
+///
+/// let body = br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"list-files"}}"#;
+/// let operations = RequestedOperation::of_request(&HeaderMap::new(), body)?;
+/// assert_eq!((operations[0].method(), operations[0].name()), ("tools/call", Some("list-files")));
+/// # Ok::<(), scope_stepup::UnreadableRequest>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RequestedOperation<'a> {
     method: Cow<'a, str>,

@@ -45,6 +45,16 @@ impl Default for Limit {
 }
 
 /// Mode of step-up: the party that acts on a challenge.
+///
+/// # Examples
+///
+/// ```
+/// use scope_stepup::{Policy, StepUpMode};
+///
+/// // A host with its own dialog receives the challenge as an error.
+/// let policy = Policy::default().with_mode(StepUpMode::Manual);
+/// assert_eq!(policy.limit().get(), 1);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub enum StepUpMode {

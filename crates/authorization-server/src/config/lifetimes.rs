@@ -3,6 +3,20 @@
 use core::time::Duration;
 
 /// Lifetimes of codes, tokens, grants and clients.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use authorization_server::Lifetimes;
+///
+/// // Access tokens for five minutes; a refresh token that rests for a week is over.
+/// let lifetimes = Lifetimes::default()
+///     .with_access_token(Duration::from_secs(5 * 60))
+///     .with_refresh_inactivity(Duration::from_secs(7 * 24 * 60 * 60));
+/// assert_eq!(lifetimes.refresh_grace, Duration::from_secs(10));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Lifetimes {

@@ -11,6 +11,16 @@ use crate::document::{Document, DocumentError, Members, document};
 /// JWK Set as published (RFC 7517 §5), with keys that are not parsed yet.
 ///
 /// The verifier parses each key and passes over those that it does not know.
+///
+/// # Examples
+///
+/// ```
+/// use oauth_types::JwkSet;
+///
+/// let set = JwkSet::from_json(br#"{"keys": [{"kty": "EC", "kid": "2026-11"}]}"#)?;
+/// assert_eq!(set.keys.len(), 1);
+/// # Ok::<(), oauth_types::DocumentError>(())
+/// ```
 #[doc(alias = "JWKS")]
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]

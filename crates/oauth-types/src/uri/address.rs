@@ -13,6 +13,16 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 ///
 /// A host applies it to the addresses that a name resolves to, before it connects (RFC 9728 §7.7, client ID metadata
 /// documents §6.5).
+///
+/// # Examples
+///
+/// ```
+/// use oauth_types::is_local_ip;
+///
+/// assert!(is_local_ip("169.254.169.254".parse()?) && is_local_ip("::ffff:10.0.0.1".parse()?));
+/// assert!(!is_local_ip("1.1.1.1".parse()?));
+/// # Ok::<(), core::net::AddrParseError>(())
+/// ```
 #[must_use]
 pub fn is_local_ip(address: IpAddr) -> bool {
     match address {
