@@ -1,31 +1,9 @@
 //! Messages of all public errors, as `crates/ERRORS.md` lists them.
 
-use core::error::Error;
-
+use error_table::{row, table};
 use oauth_types::{InvalidScope, Scope, ScopeSet};
 
 use crate::*;
-
-/// Lists the errors of one type; a variant that is missing does not compile.
-macro_rules! table {
-    ($type:ty { $($pattern:pat = $error:expr => $actor:literal, $action:literal;)+ }) => {{
-        const _: fn(&$type) = |error| match error { $($pattern)|+ => {} };
-        [$(row(stringify!($pattern), &$error, $actor, $action)),+].concat()
-    }};
-}
-
-/// Returns the row of an error: its pattern, its message with those of its sources, and the reader's part.
-fn row(pattern: &str, error: &dyn Error, actor: &str, action: &str) -> String {
-    let mut message = error.to_string();
-    assert!(!message.ends_with('.') && !message.contains('\n'), "{message}");
-    let mut source = error.source();
-    while let Some(inner) = source {
-        message += &format!(" ← {inner}");
-        source = inner.source();
-    }
-    let message = message.replace('|', "\\|");
-    format!("| `{pattern}` | {message} | {actor} | {action} |\n")
-}
 
 #[test]
 fn every_error_says_what_to_do() {
