@@ -21,7 +21,8 @@ use crate::stage::FlowStage;
 
 /// Failure of a login, refresh or step-up, which ended without tokens.
 ///
-/// Contains neither secrets nor unvalidated text. Its `Display` text says who has to act, and how.
+/// Contains neither secrets nor unvalidated text; the source of a [`TransportError`](crate::TransportError) is as clean
+/// as the host that added it. Its `Display` text says who has to act, and how.
 ///
 /// # Examples
 ///
