@@ -31,7 +31,7 @@ pub(crate) use reach::Reach;
 use shelf::{Fetch, Shelf, Times, is_unanswered};
 pub use web::{WebDocuments, WebDocumentsFailed};
 
-use crate::ambient::Clock;
+use crate::clock::Clock;
 use crate::rate::Rate;
 use crate::standing::Standing;
 

@@ -1,8 +1,9 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod ambient;
+mod clock;
 mod connections;
+mod consent_retries;
 mod cors;
 mod documents;
 mod lingering;
@@ -23,13 +24,12 @@ mod server;
 mod signal;
 mod standing;
 mod sweeper;
-mod unheard;
 mod verifier;
 
 // Their types stand in public signatures, so that a user needs no further dependency.
 pub use {authorization_server, oauth_types, resource_server, scope_stepup};
 
-pub use ambient::Clock;
+pub use clock::Clock;
 pub use connections::ConnectionLimits;
 pub use documents::{ClientDocuments, WebDocuments, WebDocumentsFailed};
 pub use login::{DemoLogin, Login, LoginStatus, User};

@@ -23,7 +23,7 @@ use scope_stepup::{NoHierarchy, ScopeHierarchy};
 use tracing::error;
 
 pub use self::service::Protected;
-use crate::ambient::{Clock, entropy, warn_of_http_for_development};
+use crate::clock::{Clock, entropy, warn_of_http_for_development};
 #[cfg(feature = "dpop")]
 use crate::proofs::Proofs;
 use crate::reading::is_too_long;
@@ -35,7 +35,7 @@ use crate::verifier::TokenVerifier;
 /// request has to grant is one [`ScopeSet`](oauth_types::ScopeSet) for all, or a table of an MCP server's
 /// [operations](resource_server::OperationScopes).
 ///
-/// Handlers find a [`AuthInfo`](resource_server::AuthInfo) in the request's extensions; the token itself is taken out.
+/// Handlers find an [`AuthInfo`](resource_server::AuthInfo) in the request's extensions; the token itself is taken out.
 /// Where the table has operations that need no token, they find an `Option<AuthInfo>` beside it, which is `None` for a
 /// request without one.
 ///

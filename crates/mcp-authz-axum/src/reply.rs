@@ -9,7 +9,7 @@ use http::Response;
 use tokio::time::timeout;
 use tracing::{error, info};
 
-use crate::ambient::correlation_id;
+use crate::clock::correlation_id;
 use crate::reading::Deadlines;
 
 /// Turns an outcome into a reply, and logs the cause of a refusal.

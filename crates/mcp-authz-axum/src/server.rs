@@ -23,7 +23,8 @@ use oauth_types::ClientMetadataUrl;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::info;
 
-use crate::ambient::{Clock, warn_of_http_for_development};
+use crate::clock::{Clock, warn_of_http_for_development};
+use crate::consent_retries::ConsentRetries;
 use crate::cors;
 use crate::documents::{ClientDocuments, Documents, Reach, WebDocuments};
 use crate::login::{Login, is_open_to_all};
@@ -34,7 +35,6 @@ use crate::reading::{Deadlines, whole};
 use crate::reply::{answer, page_answer, page_panicked, panicked, refused};
 use crate::routes::route_exactly;
 use crate::sweeper::Sweeper;
-use crate::unheard::Unheard;
 
 /// Authorization server, made of a configuration, a store and the host's login.
 pub struct AuthorizationServer<S, L> {
@@ -69,7 +69,7 @@ struct Server<S, L> {
     scope_texts: BTreeMap<String, String>,
     template: Template,
     sweeper: Sweeper,
-    unheard: Unheard,
+    retries: ConsentRetries,
     documents: Option<Arc<Documents>>,
 }
 
@@ -199,7 +199,7 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
             scope_texts,
             template,
             sweeper: Sweeper::default(),
-            unheard: Unheard::default(),
+            retries: ConsentRetries::default(),
         };
         let server = Arc::new(server);
         let endpoints = Self::endpoints(&paths).with_state(Arc::clone(&server));

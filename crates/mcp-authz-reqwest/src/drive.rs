@@ -17,7 +17,7 @@ use oauth_types::ResourceUri;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tracing::{Instrument as _, Level, debug, debug_span, enabled, info, warn};
 
-use crate::ambient::{entropy, now};
+use crate::clock::{entropy, now};
 use crate::error::{Error, chain, transport};
 use crate::http_client::HttpClient;
 use crate::identity::{IdentityError, IdentitySource};

@@ -1,11 +1,11 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod ambient;
 #[cfg(feature = "browser")]
 mod browser;
 mod builder;
 mod client;
+mod clock;
 mod drive;
 mod error;
 mod flight;

@@ -30,7 +30,7 @@ use scope_stepup::{Attempt, Operation, Policy};
 use tokio::sync::watch;
 use tracing::{Instrument as _, info_span};
 
-use crate::ambient::{monotonic, now};
+use crate::clock::{monotonic, now};
 use crate::error::Error;
 use crate::flight::{Join, Kind as _, Renewable};
 use crate::http_client::HttpClient;
@@ -364,7 +364,7 @@ fn proof(
     if !session.is_bound() {
         return Ok(None);
     }
-    let [entropy, _] = crate::ambient::entropy()?.split();
+    let [entropy, _] = crate::clock::entropy()?.split();
     let proof = session.proof(config, to, nonce, now(), entropy);
     Ok(proof.map_err(|_| Error::NotSigned)?.map(|proof| (header::DPOP, proof)))
 }

@@ -8,7 +8,7 @@ use oauth_types::{AuthorizationErrorCode, ScopeSet};
 use crate::config::ClientConfig;
 use crate::error::{FlowError, FlowErrorKind};
 use crate::flow::authorization::authorize;
-use crate::flow::recall::LoadCredentials;
+use crate::flow::load_credentials::LoadCredentials;
 use crate::flow::step::{SaveCredentials, Step};
 use crate::session::{Account, StoredCredentials};
 use crate::stage::FlowStage;

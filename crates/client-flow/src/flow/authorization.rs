@@ -5,8 +5,8 @@ use oauth_types::{AuthMethod, FormWriter, GrantType, ScopeSet};
 
 use crate::config::{ClientConfig, Grant};
 use crate::error::{FlowError, FlowErrorKind};
-use crate::flow::identity::GetAssertion;
-use crate::flow::randomize::{Departing, GenerateRandom};
+use crate::flow::generate_random::{Departing, GenerateRandom};
+use crate::flow::get_assertion::GetAssertion;
 use crate::flow::redeem::Redeeming;
 use crate::flow::step::Step;
 use crate::session::Account;

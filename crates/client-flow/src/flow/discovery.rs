@@ -22,7 +22,7 @@ use oauth_types::{
 
 use crate::config::ClientConfig;
 use crate::error::{DiscoveryError, FlowError};
-use crate::flow::exchange::{SendRequest, Then};
+use crate::flow::send_request::{SendRequest, Then};
 use crate::flow::server::MetadataDiscovery;
 use crate::flow::sought::Sought;
 use crate::flow::step::Step;

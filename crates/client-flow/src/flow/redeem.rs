@@ -9,9 +9,9 @@ use http::Response;
 use oauth_types::{Entropy, UnixTime};
 
 use crate::error::FlowError;
-use crate::flow::exchange::{SendRequest, Then};
-use crate::flow::randomize::GenerateRandom;
-use crate::flow::recall::LoadCredentials;
+use crate::flow::generate_random::GenerateRandom;
+use crate::flow::load_credentials::LoadCredentials;
+use crate::flow::send_request::{SendRequest, Then};
 use crate::flow::step::{SaveCredentials, Step};
 use crate::session::StoredCredentials;
 use crate::stage::FlowStage;

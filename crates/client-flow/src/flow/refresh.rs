@@ -9,7 +9,7 @@ use oauth_types::UnixTime;
 
 use crate::config::ClientConfig;
 use crate::error::{FlowError, FlowErrorKind};
-use crate::flow::recall::LoadCredentials;
+use crate::flow::load_credentials::LoadCredentials;
 use crate::flow::redeem::Redeeming;
 use crate::flow::server::MetadataDiscovery;
 use crate::flow::step::{SaveCredentials, Step};

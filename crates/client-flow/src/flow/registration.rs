@@ -21,7 +21,7 @@ use crate::client_metadata::{registration, with_less};
 use crate::config::Grant;
 use crate::error::{DiscoveryError, FlowError, FlowErrorKind, RegistrationError};
 use crate::flow::authorization::authorize;
-use crate::flow::exchange::{SendRequest, Then};
+use crate::flow::send_request::{SendRequest, Then};
 use crate::flow::step::{SaveCredentials, Step};
 use crate::goal::Login;
 use crate::session::{Account, StoredCredentials};

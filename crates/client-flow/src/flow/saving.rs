@@ -3,7 +3,7 @@
 //! The table of cases is at the head of `session/unsaved.rs`.
 
 use crate::error::{FlowError, FlowErrorKind};
-use crate::flow::recall::LoadCredentials;
+use crate::flow::load_credentials::LoadCredentials;
 use crate::flow::step::{SaveCredentials, Step};
 use crate::session::{Session, StoredCredentials, Unsaved};
 use crate::stage::FlowStage;

@@ -46,9 +46,9 @@ use oauth_types::{
 
 use crate::config::ClientConfig;
 use crate::error::{DiscoveryError, FlowError, FlowErrorKind};
-use crate::flow::exchange::{SendRequest, Then};
-use crate::flow::recall::LoadCredentials;
+use crate::flow::load_credentials::LoadCredentials;
 use crate::flow::refresh::Refreshing;
+use crate::flow::send_request::{SendRequest, Then};
 use crate::flow::sought::Sought;
 use crate::flow::step::Step;
 use crate::goal::Goal;

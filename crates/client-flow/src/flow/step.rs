@@ -2,11 +2,11 @@
 
 use crate::error::FlowError;
 use crate::flow::discovery::ChooseServer;
-use crate::flow::exchange::SendRequest;
-use crate::flow::identity::GetAssertion;
-use crate::flow::randomize::GenerateRandom;
-use crate::flow::recall::LoadCredentials;
-use crate::flow::visit::BrowserRequest;
+use crate::flow::generate_random::GenerateRandom;
+use crate::flow::get_assertion::GetAssertion;
+use crate::flow::load_credentials::LoadCredentials;
+use crate::flow::open_browser::BrowserRequest;
+use crate::flow::send_request::SendRequest;
 use crate::session::{Session, StoredCredentials};
 
 /// Next action for the host.

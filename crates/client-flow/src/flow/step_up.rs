@@ -7,7 +7,7 @@ use crate::error::FlowError;
 use crate::flow::attempt::begin;
 use crate::flow::authorization::authorize;
 use crate::flow::discovery::login_for;
-use crate::flow::recall::LoadCredentials;
+use crate::flow::load_credentials::LoadCredentials;
 use crate::flow::step::Step;
 use crate::session::{Account, Session, StoredCredentials};
 

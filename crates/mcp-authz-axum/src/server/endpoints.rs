@@ -12,7 +12,7 @@ use oauth_types::Entropy;
 use oauth_types::{ClientMetadataUrl, JwkSet};
 
 use super::Server;
-use crate::ambient::entropy;
+use crate::clock::entropy;
 
 /// Environment of one request: store, random bytes, documents and rate limits.
 pub(super) struct Host<'a, S, L, B> {

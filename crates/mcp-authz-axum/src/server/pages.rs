@@ -12,10 +12,10 @@ use oauth_types::{Secret, Subject, UnixTime};
 use tracing::{info, warn};
 
 use super::Server;
-use crate::ambient::entropy;
+use crate::clock::entropy;
+use crate::consent_retries::Taken;
 use crate::login::{Login, LoginStatus, User};
 use crate::page::ConsentPage;
-use crate::unheard::Taken;
 
 impl<S: Store + 'static, L: Login> Server<S, L> {
     /// Answers an authorization request (RFC 6749 §4.1.1).
@@ -144,14 +144,14 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         let now = self.clock.now();
         match answer.open(browser, now)? {
             Answered::OfAnonymous(asked) => {
-                let Taken { request: pending, hearing } = self.take(asked, request, now).await?;
+                let Taken { request: pending, guard } = self.take(asked, request, now).await?;
                 let response = match browser {
                     Some(browser) if answer.allows() => {
                         self.log_in(request.headers(), pending, browser, now).await?
                     }
                     _ => deny(pending),
                 };
-                hearing.heard();
+                guard.replied();
                 Ok(response)
             }
             Answered::OfUser(asked) => {
@@ -161,12 +161,12 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
                     LoginStatus::Redirect(_) => None,
                 };
                 let asked = asked.with_user(user.as_ref())?;
-                let Taken { request: pending, hearing } = self.take(asked, request, now).await?;
+                let Taken { request: pending, guard } = self.take(asked, request, now).await?;
                 let response = match user {
                     Some(user) if answer.allows() => self.approve(pending, user, now).await?,
                     _ => deny(pending),
                 };
-                hearing.heard();
+                guard.replied();
                 Ok(response)
             }
         }
@@ -182,7 +182,7 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         let client = find_client(&self.config, &self.host(received), asked.client_id()).await;
         let client = client.map_err(PageError::client)?;
         let answer = asked.with_client(client, now)?;
-        let taken = self.unheard.take(answer, &*self.store, now).await;
+        let taken = self.retries.take(answer, &*self.store, now).await;
         self.sweeper.stored(&self.store, now);
         taken
     }

@@ -6,7 +6,7 @@ use authorization_server::{InvalidConfig, Store};
 use axum::Router;
 
 use super::AuthorizationServer;
-use crate::ambient::Clock;
+use crate::clock::Clock;
 use crate::login::Login;
 use crate::page::{ConsentPage, Template};
 use crate::peer::TrustedProxies;

@@ -16,9 +16,9 @@ use tracing::info;
 
 use super::Server;
 use super::pages::{see_other, unavailable};
-use crate::ambient::entropy;
+use crate::clock::entropy;
+use crate::consent_retries::Taken;
 use crate::login::{Login, LoginStatus};
-use crate::unheard::Taken;
 
 impl<S: Store + 'static, L: Login> Server<S, L> {
     /// Redirects a browser to the login after its user consented.
@@ -53,9 +53,9 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
             info!("nobody is logged in after the login");
             return Err(PageError::consent(ConsentError::OtherUser));
         };
-        let Taken { request: pending, hearing } = self.take(agreed, request, now).await?;
+        let Taken { request: pending, guard } = self.take(agreed, request, now).await?;
         let response = self.approve(pending, user.subject, now).await?;
-        hearing.heard();
+        guard.replied();
         Ok(response)
     }
 }

@@ -112,7 +112,7 @@ impl Gate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ambient::monotonic;
+    use crate::clock::monotonic;
 
     const SECOND: Duration = Duration::from_secs(1);
 

@@ -12,7 +12,7 @@ use tracing::warn;
 
 use super::end::{Logout, Unforgotten};
 use super::gate::Gate;
-use crate::ambient::{monotonic, now};
+use crate::clock::{monotonic, now};
 use crate::drive::{Failure, Turn};
 use crate::error::Error;
 use crate::flight::Kind;

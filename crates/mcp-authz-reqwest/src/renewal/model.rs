@@ -23,8 +23,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{Credentials, Login, Renewal};
-use crate::ambient::MODEL;
 use crate::client::AuthorizedClient;
+use crate::clock::MODEL;
 use crate::error::Error;
 use crate::store::{CredentialStore as _, MemoryCredentials};
 use random::Random;

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::holdings::{Ended, Holdings, Wanted, holds_tokens_of};
-use crate::ambient::{monotonic, now};
+use crate::clock::{monotonic, now};
 use crate::drive::Host;
 use crate::error::{Error, TooManyWindows};
 use crate::flight::Renewable;

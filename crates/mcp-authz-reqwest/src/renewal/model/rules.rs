@@ -34,7 +34,7 @@ impl State {
         if let Some(task) = task {
             self.tasks.entry(task).or_insert(Born(self.event));
         }
-        let at = crate::ambient::now().as_secs();
+        let at = crate::clock::now().as_secs();
         let task = task.map(|task| task.to_string()).unwrap_or_default();
         self.log.push(format!("{:5} {at} process {process} task {task}: {what}", self.event));
         self.event

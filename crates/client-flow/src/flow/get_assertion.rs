@@ -12,8 +12,8 @@ use oauth_types::{
 
 use crate::config::IdentityProvider;
 use crate::error::{FlowError, FlowErrorKind};
-use crate::flow::exchange::{SendRequest, Then};
 use crate::flow::redeem::Redeeming;
+use crate::flow::send_request::{SendRequest, Then};
 use crate::flow::step::Step;
 use crate::keys::Keys;
 use crate::session::Account;

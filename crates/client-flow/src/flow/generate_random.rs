@@ -5,9 +5,9 @@ use core::fmt;
 use oauth_types::{CodeVerifier, EndpointUrl, Entropy, RedirectUri, ScopeSet, UnixTime};
 
 use crate::error::FlowError;
+use crate::flow::open_browser::{BrowserRequest, Pending};
 use crate::flow::redeem::Redeeming;
 use crate::flow::step::Step;
-use crate::flow::visit::{BrowserRequest, Pending};
 use crate::keys::Keys;
 use crate::session::Account;
 

@@ -16,24 +16,24 @@ const MAX: usize = 10_000;
 
 /// Unanswered consent answers, by their key in the store, with their expiry (exclusive).
 #[derive(Default)]
-pub(crate) struct Unheard(Mutex<BTreeMap<SecretDigest, UnixTime>>);
+pub(crate) struct ConsentRetries(Mutex<BTreeMap<SecretDigest, UnixTime>>);
 
 /// Consent answer that was taken and has no reply yet.
 #[must_use = "say when it is answered"]
 pub(crate) struct Taken<'a> {
     pub(crate) request: NeedsConsent<'a>,
-    pub(crate) hearing: Hearing<'a>,
+    pub(crate) guard: ReplyGuard<'a>,
 }
 
 /// Guard that remembers a consent answer unless a reply is sent.
 #[must_use = "say when it is answered"]
-pub(crate) struct Hearing<'a> {
-    unheard: &'a Unheard,
+pub(crate) struct ReplyGuard<'a> {
+    retries: &'a ConsentRetries,
     key: SecretDigest,
     until: Option<UnixTime>,
 }
 
-impl Unheard {
+impl ConsentRetries {
     /// Takes a consent answer that is the first, or whose earlier use led to no reply.
     pub(crate) async fn take<'a>(
         &'a self,
@@ -47,13 +47,13 @@ impl Unheard {
             answers.retain(|_, until| now < *until);
             answers.remove(&key).is_some()
         };
-        let mut hearing = Hearing { unheard: self, key, until: is_again.then_some(until) };
+        let mut guard = ReplyGuard { retries: self, key, until: is_again.then_some(until) };
         let outcome = store.put_once(OnceKind::Answer, &key, until, now).await;
         let replay = outcome.map_err(PageError::store)?;
         // This process took the first one and could not reply to it, so the same answer counts again.
         let request = answer.resume(if is_again { Replay::Fresh } else { replay })?;
-        hearing.until = Some(until);
-        Ok(Taken { request, hearing })
+        guard.until = Some(until);
+        Ok(Taken { request, guard })
     }
 
     fn answers(&self) -> MutexGuard<'_, BTreeMap<SecretDigest, UnixTime>> {
@@ -61,17 +61,17 @@ impl Unheard {
     }
 }
 
-impl Hearing<'_> {
+impl ReplyGuard<'_> {
     /// Forgets the consent answer, because it has a reply.
-    pub(crate) fn heard(mut self) {
+    pub(crate) fn replied(mut self) {
         self.until = None;
     }
 }
 
-impl Drop for Hearing<'_> {
+impl Drop for ReplyGuard<'_> {
     fn drop(&mut self) {
         let Some(until) = self.until else { return };
-        let mut answers = self.unheard.answers();
+        let mut answers = self.retries.answers();
         if answers.len() < MAX {
             answers.insert(self.key, until);
         }

@@ -12,7 +12,7 @@ use oauth_types::{
 
 use crate::error::{FlowError, FlowErrorKind};
 use crate::flow::discovery::FindResource;
-use crate::flow::identity::Asserting;
+use crate::flow::get_assertion::Asserting;
 use crate::flow::redeem::Redeeming;
 use crate::flow::registration::Registering;
 use crate::flow::server::MetadataDiscovery;
