@@ -69,6 +69,6 @@ pub use revoke::revoke;
 pub use server_keys::{ServerKey, ServerKeys};
 #[cfg(feature = "jwt")]
 pub use signing_keys::SigningKeys;
-pub use store::{ClientRecord, Store};
+pub use store::{ClientRecord, DynStore, Store};
 pub use token::token;
 pub use waiting::{Answered, ConsentViewer, OfAsked, OfUser, Question};

@@ -6,6 +6,7 @@
 
 mod body;
 mod delegate;
+mod dyn_store;
 mod once;
 mod outcomes;
 mod records;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use client_auth::Replay;
 use oauth_types::{AccessTokenInfo, ClientId, Issuer, SecretDigest, Subject, UnixTime};
 
+pub use dyn_store::DynStore;
 pub use once::OnceKind;
 pub(crate) use once::SweepClock;
 pub use outcomes::{CreateOutcome, RedeemOutcome, RotateOutcome};
@@ -57,7 +59,8 @@ impl core::error::Error for StoreError {}
 /// Texts are kept byte for byte, whatever they contain.
 ///
 /// Test an implementation with the cases of the feature `store_contract`. References to a store and [`Arc`]s of one are
-/// stores too. A wrapper that changes a few methods takes the others from [`delegate_store!`](crate::delegate_store!).
+/// stores too, and a [`DynStore`] holds any. A wrapper that changes a few methods takes the others from
+/// [`delegate_store!`](crate::delegate_store!).
 pub trait Store: Send + Sync {
     /// Returns the client with this identifier, [forgotten](ClientRecord::is_forgotten) ones included.
     fn read_client(

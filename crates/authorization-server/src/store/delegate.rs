@@ -6,10 +6,13 @@ use std::sync::Arc;
 
 use super::Store;
 
+// The lint holds `__store_methods!` to the trait, because a default method that it lacks would not be forwarded.
+#[deny(clippy::missing_trait_methods)]
 impl<S: Store + ?Sized> Store for &S {
     crate::delegate_store!(|store| **store);
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl<S: Store + ?Sized> Store for Arc<S> {
     crate::delegate_store!(|store| **store);
 }
@@ -49,54 +52,7 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 #[macro_export]
 macro_rules! delegate_store {
     (|$store:ident| $inner:expr $(, except $($except:ident),+ $(,)?)?) => {
-        $crate::delegate_store! { @each [$($($except)+)?] |$store| ($inner);
-            read_client(client_id: &$crate::oauth_types::ClientId) -> Option<$crate::ClientRecord>;
-            create_client(
-                client: $crate::ClientRecord,
-                now: $crate::oauth_types::UnixTime
-            ) -> $crate::store::CreateOutcome;
-            delete_client(
-                client_id: &$crate::oauth_types::ClientId,
-                now: $crate::oauth_types::UnixTime
-            ) -> ();
-            insert_code(code: $crate::store::CodeRecord) -> ();
-            read_code(digest: &$crate::oauth_types::SecretDigest) -> Option<$crate::store::CodeRecord>;
-            redeem(
-                digest: &$crate::oauth_types::SecretDigest,
-                family: $crate::store::NewFamily,
-                now: $crate::oauth_types::UnixTime
-            ) -> $crate::store::RedeemOutcome;
-            insert_family(family: $crate::store::NewFamily, now: $crate::oauth_types::UnixTime) -> ();
-            read_family(family: &$crate::store::FamilyId) -> Option<$crate::store::FamilyRecord>;
-            rotate(
-                rotation: $crate::store::Rotation,
-                now: $crate::oauth_types::UnixTime
-            ) -> $crate::store::RotateOutcome;
-            revoke_family(family: &$crate::store::FamilyId, now: $crate::oauth_types::UnixTime) -> ();
-            revoke_subject(
-                subject: &$crate::oauth_types::Subject,
-                client_id: Option<&$crate::oauth_types::ClientId>,
-                now: $crate::oauth_types::UnixTime
-            ) -> ();
-            access(
-                digest: &$crate::oauth_types::SecretDigest,
-                now: $crate::oauth_types::UnixTime
-            ) -> Option<$crate::store::AccessRecord>;
-            access_token_info(
-                digest: &$crate::oauth_types::SecretDigest,
-                issuer: &$crate::oauth_types::Issuer,
-                now: $crate::oauth_types::UnixTime
-            ) -> Option<::std::sync::Arc<$crate::oauth_types::AccessTokenInfo>>;
-            read_consent(key: &$crate::oauth_types::SecretDigest) -> Option<$crate::store::ConsentRecord>;
-            put_consent(consent: $crate::store::ConsentRecord) -> ();
-            put_once(
-                kind: $crate::store::OnceKind,
-                key: &$crate::oauth_types::SecretDigest,
-                until: $crate::oauth_types::UnixTime,
-                now: $crate::oauth_types::UnixTime
-            ) -> $crate::Replay;
-            sweep(now: $crate::oauth_types::UnixTime, max: usize) -> usize;
-        }
+        $crate::__store_methods! { ['_] [$crate::delegate_store] [@each [$($($except)+)?] |$store| ($inner);] }
     };
     (@each $except:tt |$store:ident| $inner:tt;
         $($name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {$(
@@ -133,4 +89,61 @@ macro_rules! delegate_store {
     (@unless $name:ident [$other:ident $($rest:ident)*] $item:tt) => {
         $crate::delegate_store! { @unless $name [$($rest)*] $item }
     };
+}
+
+/// Calls a macro with the signatures of all methods of [`Store`](trait@crate::Store).
+///
+/// The arguments are the lifetime of references, the macro, and the tokens that it gets before the list. This is the
+/// only list of the methods beside the trait, so that nothing that delegates can forget one.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __store_methods {
+    ([$lifetime:lifetime] [$($callback:tt)+] [$($before:tt)*]) => { $($callback)+! { $($before)*
+        read_client(client_id: &$lifetime $crate::oauth_types::ClientId) -> Option<$crate::ClientRecord>;
+        create_client(
+            client: $crate::ClientRecord,
+            now: $crate::oauth_types::UnixTime
+        ) -> $crate::store::CreateOutcome;
+        delete_client(
+            client_id: &$lifetime $crate::oauth_types::ClientId,
+            now: $crate::oauth_types::UnixTime
+        ) -> ();
+        insert_code(code: $crate::store::CodeRecord) -> ();
+        read_code(digest: &$lifetime $crate::oauth_types::SecretDigest) -> Option<$crate::store::CodeRecord>;
+        redeem(
+            digest: &$lifetime $crate::oauth_types::SecretDigest,
+            family: $crate::store::NewFamily,
+            now: $crate::oauth_types::UnixTime
+        ) -> $crate::store::RedeemOutcome;
+        insert_family(family: $crate::store::NewFamily, now: $crate::oauth_types::UnixTime) -> ();
+        read_family(family: &$lifetime $crate::store::FamilyId) -> Option<$crate::store::FamilyRecord>;
+        rotate(
+            rotation: $crate::store::Rotation,
+            now: $crate::oauth_types::UnixTime
+        ) -> $crate::store::RotateOutcome;
+        revoke_family(family: &$lifetime $crate::store::FamilyId, now: $crate::oauth_types::UnixTime) -> ();
+        revoke_subject(
+            subject: &$lifetime $crate::oauth_types::Subject,
+            client_id: Option<&$lifetime $crate::oauth_types::ClientId>,
+            now: $crate::oauth_types::UnixTime
+        ) -> ();
+        access(
+            digest: &$lifetime $crate::oauth_types::SecretDigest,
+            now: $crate::oauth_types::UnixTime
+        ) -> Option<$crate::store::AccessRecord>;
+        access_token_info(
+            digest: &$lifetime $crate::oauth_types::SecretDigest,
+            issuer: &$lifetime $crate::oauth_types::Issuer,
+            now: $crate::oauth_types::UnixTime
+        ) -> Option<::std::sync::Arc<$crate::oauth_types::AccessTokenInfo>>;
+        read_consent(key: &$lifetime $crate::oauth_types::SecretDigest) -> Option<$crate::store::ConsentRecord>;
+        put_consent(consent: $crate::store::ConsentRecord) -> ();
+        put_once(
+            kind: $crate::store::OnceKind,
+            key: &$lifetime $crate::oauth_types::SecretDigest,
+            until: $crate::oauth_types::UnixTime,
+            now: $crate::oauth_types::UnixTime
+        ) -> $crate::Replay;
+        sweep(now: $crate::oauth_types::UnixTime, max: usize) -> usize;
+    } };
 }

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod dyn_store;
 mod failover;
 
 use authorization_server::MemoryStore;
