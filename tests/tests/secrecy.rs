@@ -189,7 +189,7 @@ fn the_word_of_the_right_server_is_shown_clean() {
     let error = login_among(change, |url| url);
     silent(&error);
     let text = error.to_string();
-    assert!(text.contains("invalid_grant: no"), "{text}");
+    assert!(text.contains("invalid_grant (no"), "{text}");
     assert!(text.len() < 300 && text.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{text}");
 }
 

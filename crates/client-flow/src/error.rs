@@ -95,7 +95,7 @@ impl FlowError {
     }
 }
 
-/// Shows the stage in front of a reason that can occur at several; the others name their subject.
+/// Shows the stage in front of a reason that names only "the server" or "the document"; the others name their subject.
 impl fmt::Display for FlowError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
@@ -103,9 +103,7 @@ impl fmt::Display for FlowError {
             | FlowErrorKind::Status(_)
             | FlowErrorKind::Document { .. }
             | FlowErrorKind::Refused(_)
-            | FlowErrorKind::Credentials(_)
-            | FlowErrorKind::NamedUrl(_)
-            | FlowErrorKind::NotSigned => write!(f, "{}: ", self.stage)?,
+            | FlowErrorKind::NamedUrl(_) => write!(f, "{}: ", self.stage)?,
             _ => {}
         }
         self.kind.fmt(f)

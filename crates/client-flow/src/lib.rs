@@ -4,6 +4,8 @@
 mod client_metadata;
 mod config;
 mod error;
+#[cfg(test)]
+mod error_messages;
 mod flow;
 mod goal;
 mod judge;

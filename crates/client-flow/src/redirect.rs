@@ -106,8 +106,8 @@ impl fmt::Display for EndpointMoved {
         )?;
         if location.to_string().starts_with("http:") {
             f.write_str(
-                " (http: the server does not know its public address; its operator has to pass \
-                 the scheme on, as with `X-Forwarded-Proto`)",
+                "; if it should be https, the server does not know its public address, and its \
+                 operator has to pass the scheme on, as with `X-Forwarded-Proto`",
             )?;
         }
         Ok(())

@@ -86,6 +86,8 @@ impl From<io::Error> for TransportError {
 }
 
 /// Reason for which a request brought no response; names no peer and contains no text.
+///
+/// Its text has no colon, because it follows the name of a [stage](crate::FlowStage) or of the peer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum TransportErrorKind {
@@ -112,25 +114,37 @@ pub enum TransportErrorKind {
 impl fmt::Display for TransportErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Name => "the name of the server could not be resolved: check the address and the \
-                 network",
-            Self::Refused => "the connection was refused: nothing listens at that address and port",
+            Self::Name => {
+                "the name of the server could not be resolved; check the address and the network"
+            }
+            Self::Refused => {
+                "the connection was refused; check the address and the port, and that the server \
+                 runs"
+            }
             Self::Tls => {
-                "TLS could not be set up: the server's operator has to correct its certificate, or the \
-                 HTTP client has to trust the authority that signed it"
+                "TLS could not be set up; the server's operator has to correct its certificate, or \
+                 the HTTP client has to trust the authority that signed it"
             }
             Self::Proxy => {
-                "the proxy could not be reached or did not lead to the server: check its address, its \
-                 credentials and what it allows"
+                "the proxy could not be reached or did not lead to the server; check its address, \
+                 its credentials and what it allows"
             }
-            Self::Connect => "no connection could be made: check the network, and try again later",
-            Self::Timeout => "no answer came in time",
-            Self::Interrupted => "the connection broke, or the peer does not speak HTTP: try again, and check \
-                 the address",
-            Self::LocalAddress => "the name leads to an address of this machine or its network: if the server \
-                 belongs there, set `ClientConfig::allows_local_addresses`",
-            Self::TooLarge => "the answer is too long: check the address; the server's operator has to \
-                 send a shorter document",
+            Self::Connect => "no connection could be made; check the network, and try again later",
+            Self::Timeout => {
+                "no complete response came in time; try again later, and check the address"
+            }
+            Self::Interrupted => {
+                "the connection broke, or the peer does not speak HTTP; try again, and check the \
+                 address"
+            }
+            Self::LocalAddress => {
+                "the name leads to an address of this machine or its network; if the server \
+                 belongs there, set `ClientConfig::allows_local_addresses`"
+            }
+            Self::TooLarge => {
+                "the response is too long; check the address, and if it is right, the server's \
+                 operator has to send a shorter document"
+            }
         })
     }
 }

@@ -105,7 +105,7 @@ impl fmt::Display for DiscoveryError {
         match self {
             Self::NoResourceMetadata => f.write_str(
                 "the MCP server publishes no protected resource metadata (RFC 9728): check its \
-                 address; its operator has to publish the metadata",
+                 address; if it is right, the server's operator has to publish the metadata",
             ),
             Self::ResourceMismatch { url } => write!(
                 f,
@@ -122,7 +122,7 @@ impl fmt::Display for DiscoveryError {
             Self::NoServerMetadata { issuer } => write!(
                 f,
                 "{issuer} publishes no metadata at its well-known URLs (RFC 8414 §3): its operator \
-                 has to; if its documentation says where its metadata is, name that URL with \
+                 has to publish it; if its documentation says where its metadata is, name that URL with \
                  `ServerProfile::with_metadata_at` for this issuer"
             ),
             Self::IssuerMismatch { expected, received } => write!(
@@ -151,8 +151,8 @@ impl fmt::Display for DiscoveryError {
             }
             Self::NoEndpoint { issuer, member } => write!(
                 f,
-                "the metadata of {issuer} has no {member}: its operator has to add it, or the \
-                 server does not support this grant"
+                "the metadata of {issuer} has no {member}: its operator has to add it, if the server \
+                 supports this grant; otherwise use another grant"
             ),
             Self::NoS256 { issuer } => no_s256(issuer, f),
             Self::NoBoundTokens { issuer } => write!(
@@ -193,11 +193,11 @@ fn tenant_placeholder(issuer: &Issuer, f: &mut fmt::Formatter<'_>) -> fmt::Resul
 }
 
 fn no_s256(issuer: &Issuer, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    write!(f, "{issuer} does not list PKCE with S256, without which no code is safe; ")?;
+    write!(f, "{issuer} does not list PKCE with S256, without which no code is safe: ")?;
     match ServerProfile::made_for(issuer) {
-        Some(profile) => write!(f, "use `{profile}` for this issuer"),
+        Some(profile) => write!(f, "configure `{profile}` for this issuer"),
         None => f.write_str(
-            "if its documentation says that it supports PKCE, use \
+            "its operator has to list it; if its documentation says that it supports PKCE, use \
              `ServerProfile::with_s256_assumed` for this issuer (`ServerProfile::entra` if it is \
              Microsoft Entra)",
         ),

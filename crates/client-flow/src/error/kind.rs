@@ -79,31 +79,35 @@ impl fmt::Display for FlowErrorKind {
         match self {
             Self::Transport(failure) => failure.fmt(f),
             Self::Status(status) => {
-                write!(f, "the server answered with status {}: ", status.as_u16())?;
+                write!(f, "the server answered with status {}; ", status.as_u16())?;
                 f.write_str(match super::consequence::is_transient_status(*status) {
                     true => "try again later",
-                    false => "the server's operator has to correct that, or the server's address \
-                         is wrong",
+                    false => {
+                        "check its address, and if it is right, its operator has to correct the \
+                         answer"
+                    }
                 })
             }
             // The query is left out because it may hold private data of the user.
-            Self::Document { url, error } => {
-                write!(f, "the document at {} cannot be used: {error}", url.without_query())
-            }
+            Self::Document { url, error } => write!(
+                f,
+                "the document at {} cannot be used, because {error}; the server's operator has to \
+                 correct it",
+                url.without_query()
+            ),
             Self::Discovery(error) => error.fmt(f),
             Self::Registration(error) => error.fmt(f),
             Self::Callback(error) => error.fmt(f),
             Self::Scope(error) => write!(f, "the scopes cannot be requested: {error}"),
-            Self::NamedUrl(rule) => write!(f, "a URL that the server named {rule}; the server's operator has to correct it"),
+            Self::NamedUrl(rule) => write!(
+                f,
+                "a URL that the server named {rule}; the server's operator has to correct it"
+            ),
             Self::Denied(error) => error.fmt(f),
-            Self::Refused(error) => {
-                write!(f, "the server refused with {}", error.error)?;
-                match &error.error_description {
-                    Some(description) => write!(f, ": {description}"),
-                    None => Ok(()),
-                }
+            Self::Refused(error) => refused(error, f),
+            Self::ServerUrl(rule) => {
+                write!(f, "the address of the MCP server {rule}; correct the address")
             }
-            Self::ServerUrl(rule) => write!(f, "the address of the MCP server {rule}; correct the address"),
             Self::Credentials(error) => error.fmt(f),
             Self::Seal(error) => error.fmt(f),
             Self::NotSigned => f.write_str(
@@ -119,6 +123,31 @@ impl fmt::Display for FlowErrorKind {
             }
         }
     }
+}
+
+/// Shows an error response, and what its code asks for.
+fn refused(error: &ErrorResponse<TokenErrorCode>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "the server refused with {}", error.error)?;
+    if let Some(description) = &error.error_description {
+        write!(f, " ({description})")?;
+    }
+    f.write_str(match &error.error {
+        TokenErrorCode::InvalidClient => "; log in again, or correct the client's credentials",
+        TokenErrorCode::InvalidGrant => "; log in again, or get another assertion",
+        TokenErrorCode::UnauthorizedClient | TokenErrorCode::UnsupportedGrantType => {
+            "; its operator has to allow this client the grant"
+        }
+        TokenErrorCode::InvalidScope => "; request scopes that it grants",
+        TokenErrorCode::InvalidTarget => {
+            "; its operator has to issue tokens for the MCP server, if the address is right"
+        }
+        TokenErrorCode::ServerError | TokenErrorCode::TemporarilyUnavailable => "; try again later",
+        TokenErrorCode::UseDpopNonce | TokenErrorCode::InvalidDpopProof => {
+            "; check the clock of this machine and the proof key, and try again"
+        }
+        _ if error.error.as_str() == "slow_down" => "; try again later",
+        _ => "; ask its operator what that means",
+    })
 }
 
 impl core::error::Error for FlowErrorKind {

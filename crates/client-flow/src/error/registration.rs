@@ -5,6 +5,7 @@ use core::fmt;
 use http::StatusCode;
 use oauth_types::{ClientMetadata, EndpointUrl, ErrorResponse, Issuer, RegistrationErrorCode};
 
+use super::consequence::is_transient_status;
 use super::{FlowError, FlowErrorKind};
 use crate::stage::FlowStage;
 
@@ -65,13 +66,21 @@ impl fmt::Display for RegistrationError {
                 if let Some(error) = error {
                     write!(f, " and {}", error.error)?;
                 }
-                match *status {
-                    StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => f.write_str(
-                        ": the server does not register every client; configure credentials that \
-                         its operator gives out (`ClientConfig::pre_registered`)",
-                    ),
-                    _ => Ok(()),
-                }
+                f.write_str(match (*status, error.as_ref().map(|error| &error.error)) {
+                    (_, Some(RegistrationErrorCode::TemporarilyUnavailable)) => "; try again later",
+                    (status, _) if is_transient_status(status) => "; try again later",
+                    (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => {
+                        ", because the server does not register every client; configure \
+                         credentials that its operator gives out (`ClientConfig::pre_registered`)"
+                    }
+                    (_, Some(RegistrationErrorCode::InvalidRedirectUri)) => {
+                        "; configure a redirect URI that the server takes, or ask its operator"
+                    }
+                    _ => {
+                        "; change the metadata that was sent, or configure credentials that the \
+                         server's operator gives out (`ClientConfig::pre_registered`)"
+                    }
+                })
             }
         }
     }
