@@ -22,15 +22,19 @@ pub enum BuildError {
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Certificate => "a certificate to trust cannot be read: name a file in PEM",
+            Self::Certificate => {
+                "a certificate to trust cannot be read: pass certificates in PEM to `certificates`"
+            }
             Self::Proxy => {
                 "the address of the proxy is no URL: name it as http://host:port, https or socks5"
             }
             Self::ProxyForUntrusted => {
-                "URLs that anybody may name go through no proxy, because it would resolve them: leave the proxy out"
+                "a client for untrusted URLs uses no proxy, which would resolve their names \
+                 without the checks: leave the proxy out"
             }
             Self::Tls => {
-                "TLS cannot be set up: install certificates to trust, or build with the feature `rustls`"
+                "TLS cannot be set up: install certificates to trust, or build with the feature \
+                 `rustls`"
             }
         })
     }
@@ -54,6 +58,8 @@ pub struct HttpError {
 }
 
 /// Reason for a failed request.
+///
+/// Its text has no colon, because it follows the name of the peer or of the request.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum HttpErrorKind {
@@ -151,26 +157,45 @@ fn kind(error: &reqwest::Error) -> HttpErrorKind {
 impl fmt::Display for HttpErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Url => "the URL is neither https nor http on a loopback or development host",
+            Self::Url => {
+                "the URL is neither https nor http on a loopback or development host; use https"
+            }
             Self::LocalAddress => {
-                "the host leads to no address that may be connected to, only to local ones"
+                "the host leads only to addresses of this machine or a private network; if \
+                 requests may go there, name the host to `GuardedClient::trust_host`"
             }
             Self::PublicAddress => {
-                "the name of a development host leads to a public address: plain http is only for \
-                 a private network"
+                "the name of a development host leads to a public address, and plain http is only \
+                 for a private network; use https there"
             }
-            Self::Busy => "too many names are being resolved, or lead to the same address",
-            Self::Name => "the name cannot be resolved: check it and the network",
-            Self::Refused => "the connection was refused: nothing listens at that address and port",
+            Self::Busy => {
+                "too many names are being resolved, or lead to the same address; try again later"
+            }
+            Self::Name => "the name cannot be resolved; check it and the network",
+            Self::Refused => {
+                "the connection was refused; check the address and the port, and that the server \
+                 runs"
+            }
             Self::Tls => {
-                "TLS could not be set up: correct the server's certificate, or trust the authority \
-                 that signed it"
+                "TLS could not be set up; the server's operator has to correct its certificate, or \
+                 this client has to trust the authority that signed it"
             }
-            Self::Proxy => "the proxy could not be reached or did not lead to the server",
-            Self::Connect => "no connection could be made",
-            Self::Timeout => "no complete response came in time",
-            Self::Interrupted => "the connection broke",
-            Self::TooLarge => "the body of the response is too long",
+            Self::Proxy => {
+                "the proxy could not be reached or did not lead to the server; check its address, \
+                 its credentials and what it allows"
+            }
+            Self::Connect => "no connection could be made; check the network, and try again later",
+            Self::Timeout => {
+                "no complete response came in time; try again later, and check the address"
+            }
+            Self::Interrupted => {
+                "the connection broke, or the peer does not speak HTTP; try again, and check the \
+                 address"
+            }
+            Self::TooLarge => {
+                "the body of the response is longer than the limit of the caller; check the \
+                 address, or raise the limit"
+            }
         })
     }
 }

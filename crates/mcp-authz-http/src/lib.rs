@@ -4,6 +4,8 @@
 mod body;
 mod client;
 mod error;
+#[cfg(test)]
+mod error_messages;
 mod proxy;
 mod reach;
 mod resolve;
