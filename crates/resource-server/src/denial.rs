@@ -1,5 +1,7 @@
 //! Denial of a request, with its reason and the complete HTTP response.
 
+mod reason;
+
 use core::fmt;
 use core::time::Duration;
 
@@ -17,64 +19,9 @@ use scope_stepup::{Missing, UnreadableRequest};
 
 use crate::resource::Resource;
 
-const UNAUTHORIZED: StatusCode = StatusCode::UNAUTHORIZED;
+pub use reason::DenialReason;
 
-/// Reasons for a denial, for logs.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[non_exhaustive]
-pub enum DenialReason {
-    /// The `Authorization` header contains no token.
-    NoToken,
-    /// There are several tokens or `Authorization` headers, or the header is malformed (RFC 6750 §2.1).
-    MalformedHeader,
-    /// The token is unknown or revoked.
-    UnknownToken,
-    /// The issuer of the token is not an authorization server of the resource.
-    ForeignIssuer,
-    /// The token is bound to a key, and its possession is not proved.
-    BoundToken,
-    /// The token is not bound to a key, although a proof was sent or bound tokens are required.
-    UnboundToken,
-    /// The DPoP proof is missing or invalid (RFC 9449 §4.3).
-    #[cfg(feature = "dpop")]
-    Proof(DpopError),
-    /// The memory for used proofs is full.
-    ProofsFull,
-    /// The token has expired or names no expiry time.
-    ExpiredToken,
-    /// The audience of the token is another resource.
-    WrongAudience,
-    /// The token lacks a scope that the operation needs.
-    InsufficientScope,
-    /// The body is not a JSON-RPC message.
-    UnreadableBody,
-    /// A header contradicts the operation that the body names.
-    ContradictingHeader,
-    /// The host could not decide which scopes the operation needs.
-    ScopeUndecided,
-    /// The body is too long.
-    BodyTooLarge,
-    /// The body did not arrive before the deadline.
-    BodyTooSlow,
-    /// The body is compressed or has another content coding.
-    EncodedBody,
-    /// Code of the host panicked.
-    Panicked,
-    /// The session belongs to another principal or does not exist.
-    ForeignSession,
-    /// The `Last-Event-ID` was not sent to this principal.
-    ForeignEvent,
-    /// The user has reached the limit of sessions for one user.
-    TooManySessions,
-    /// All places for sessions are in use.
-    SessionsFull,
-    /// A GET or DELETE without a token is not in a session that was opened without a token.
-    StreamWithoutToken,
-    /// The request names a host or an origin that is not a name of the server.
-    ForeignHost,
-    /// The token could not be verified, because the verifier is unavailable.
-    VerifierUnavailable,
-}
+const UNAUTHORIZED: StatusCode = StatusCode::UNAUTHORIZED;
 
 /// Denial of a request, with the complete HTTP response.
 #[derive(Clone, Debug)]
@@ -345,34 +292,7 @@ const fn advice(error: &BearerErrorCode) -> &'static str {
 
 impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.reason {
-            DenialReason::NoToken => "no token",
-            DenialReason::MalformedHeader => "malformed authorization",
-            DenialReason::UnknownToken => "unknown token",
-            DenialReason::ForeignIssuer => "the token is of another authorization server",
-            DenialReason::BoundToken => "the token is bound to a key that nobody proved to hold",
-            DenialReason::UnboundToken => "the token is bound to no key",
-            #[cfg(feature = "dpop")]
-            DenialReason::Proof(_) => "the proof of possession is not right",
-            DenialReason::ProofsFull => "too many proofs are remembered",
-            DenialReason::ExpiredToken => "expired token",
-            DenialReason::WrongAudience => "the token is for another resource",
-            DenialReason::InsufficientScope => "insufficient scope",
-            DenialReason::UnreadableBody => "the body is not JSON-RPC",
-            DenialReason::ContradictingHeader => "a header contradicts the body",
-            DenialReason::ScopeUndecided => "the host could not say which scopes are needed",
-            DenialReason::BodyTooLarge => "the body is too long",
-            DenialReason::BodyTooSlow => "the body did not come in time",
-            DenialReason::EncodedBody => "the body is encoded",
-            DenialReason::Panicked => "the host's code panicked",
-            DenialReason::ForeignSession => "somebody else's session",
-            DenialReason::ForeignEvent => "an event that this principal was not sent",
-            DenialReason::TooManySessions => "the user has too many sessions",
-            DenialReason::SessionsFull => "too many sessions are open",
-            DenialReason::StreamWithoutToken => "a stream without a token",
-            DenialReason::ForeignHost => "a foreign host or origin",
-            DenialReason::VerifierUnavailable => "the token could not be checked",
-        })
+        self.reason.fmt(f)
     }
 }
 

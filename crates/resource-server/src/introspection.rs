@@ -88,11 +88,17 @@ pub enum NoIntrospection {
 impl fmt::Display for NoIntrospection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ForeignMetadata => f.write_str("the metadata is of another issuer"),
-            Self::NoEndpoint => {
-                f.write_str("the authorization server has no introspection endpoint")
+            Self::ForeignMetadata => f.write_str(
+                "the metadata names another issuer than the configured one (RFC 8414 §3.3): check the configured \
+                 issuer; if it is right, the authorization server's operator has to correct `issuer`",
+            ),
+            Self::NoEndpoint => f.write_str(
+                "the metadata names no `introspection_endpoint`: configure its URL, or ask the authorization server's \
+                 operator to name it (RFC 8414 §2)",
+            ),
+            Self::Endpoint(rule) => {
+                write!(f, "the introspection endpoint {rule}; configure its URL, or ask the server's operator")
             }
-            Self::Endpoint(rule) => write!(f, "the introspection endpoint {rule}"),
             Self::Method(why) => why.fmt(f),
         }
     }

@@ -20,9 +20,9 @@
 //! [`Presented::decide`](crate::Presented::decide) checks expiry, audience and scope, as for every token.
 
 mod claims;
+mod error;
 mod profile;
 
-use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -30,8 +30,8 @@ use bytes::Bytes;
 use client_auth::{InvalidKeys, VerifyingKeys, claimed_issuer, claimed_type};
 use http::{Response, StatusCode};
 use oauth_types::{
-    AccessTokenInfo, ClientId, DocumentError, Issuer, JwkSet, ResourceUri, Secret,
-    SigningAlgorithm, Subject, UnixTime,
+    AccessTokenInfo, ClientId, Issuer, JwkSet, ResourceUri, Secret, SigningAlgorithm, Subject,
+    UnixTime,
 };
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -40,6 +40,7 @@ use crate::cached::Cached;
 use crate::foreign::{Audiences, SKEW, bound_key};
 use claims::{Claims, Signed, scopes};
 
+pub use error::{JwtRefused, NoKeys};
 pub use profile::JwtProfile;
 
 /// Verifier of the JWT access tokens of one external issuer, with its cached keys.
@@ -95,84 +96,6 @@ pub enum JwtVerdict {
     /// No keys are known, and the last attempt to fetch them was a moment ago.
     Unavailable,
 }
-
-/// Reasons to refuse a token, for logs.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[non_exhaustive]
-pub enum JwtRefused {
-    /// The token is not a JWT, names another issuer, or is too long.
-    NotOurs,
-    /// No key of the issuer verifies the signature.
-    NotSigned,
-    /// The `typ` header is not that of an access token in the issuer's [profile](JwtProfile).
-    Type,
-    /// The claims are those of another kind of token, such as an ID token.
-    NotAccessToken,
-    /// A claim is missing, repeated or malformed.
-    Claims,
-    /// The claim that names the client is missing or malformed.
-    NoClient,
-    /// `sub` is missing or empty.
-    NoSubject,
-    /// The token is bound to something that cannot be checked here.
-    Confirmation,
-    /// The token is not valid yet, or has a lifetime of more than a year.
-    OutsideLifetime,
-}
-
-impl fmt::Display for JwtRefused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotOurs => "it is no JWT of this issuer",
-            Self::NotSigned => "no key of the issuer has signed it",
-            Self::Type => {
-                "the `typ` of its header is not that of an access token (`at+jwt`, RFC 9068); \
-                 where the issuer types its access tokens otherwise, name its `JwtProfile`"
-            }
-            Self::NotAccessToken => {
-                "its claims are not those of an access token in the issuer's `JwtProfile`: \
-                 send the access token, not the ID token"
-            }
-            Self::NoClient => {
-                "the claim that names the client is missing or malformed; \
-                 where the issuer has it elsewhere, name it by `with_client_claim`"
-            }
-            Self::NoSubject => "`sub` is missing or empty",
-            Self::Claims => "a claim is missing, there twice, or does not have its form",
-            Self::Confirmation => "it is bound to something that cannot be checked here",
-            Self::OutsideLifetime => "it has not begun yet, or lasts too long",
-        })
-    }
-}
-
-impl core::error::Error for JwtRefused {}
-
-/// Errors while fetching keys, for logs.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum NoKeys {
-    /// There was no response.
-    NoAnswer,
-    /// The response has a status other than 200.
-    Status(StatusCode),
-    /// The response is not a JWK Set (RFC 7517 §5).
-    Document(DocumentError),
-    /// The JWK Set contains no usable key.
-    Keys(InvalidKeys),
-}
-
-impl fmt::Display for NoKeys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoAnswer => f.write_str("there is no answer"),
-            Self::Status(status) => write!(f, "the answer is {status}"),
-            Self::Document(error) => error.fmt(f),
-            Self::Keys(error) => error.fmt(f),
-        }
-    }
-}
-
-impl core::error::Error for NoKeys {}
 
 impl JwtTokens {
     /// Maximum length of a token, in bytes.

@@ -8,6 +8,8 @@ mod cached;
 mod decide;
 mod denial;
 mod dpop;
+#[cfg(all(test, feature = "dpop"))]
+mod error_messages;
 mod event_ids;
 mod foreign;
 mod introspection;

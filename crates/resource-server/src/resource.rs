@@ -27,8 +27,12 @@ pub enum InvalidResource {
 impl fmt::Display for InvalidResource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoAuthorizationServer => f.write_str("a resource needs an authorization server"),
-            Self::Uri(rule) => write!(f, "the URL of the resource's metadata {rule}"),
+            Self::NoAuthorizationServer => f.write_str(
+                "the resource names no authorization server: pass at least one issuer (RFC 9728 §2)",
+            ),
+            Self::Uri(rule) => {
+                write!(f, "the URL of the resource's metadata {rule}; choose another identifier of the resource")
+            }
         }
     }
 }

@@ -88,14 +88,30 @@ impl fmt::Display for IntrospectionFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotAuthenticated => f.write_str(
-                "the authorization server does not take this resource server's word for who it is",
+                "the introspection endpoint answered 401 instead of 200: configure the client identifier and secret \
+                 that the authorization server issued to this resource server",
             ),
-            Self::NotAllowed => {
-                f.write_str("the authorization server does not let this resource server ask")
+            Self::NotAllowed => f.write_str(
+                "the introspection endpoint answered 403 instead of 200: the authorization server's operator has to \
+                 permit this resource server to introspect tokens",
+            ),
+            Self::Status(status) => {
+                write!(f, "the introspection endpoint answered {} instead of 200: ", status.as_u16())?;
+                f.write_str(if self.is_passing() {
+                    "the authorization server's operator has to correct that, unless it passes with time"
+                } else {
+                    "check the URL of the endpoint, then ask the authorization server's operator"
+                })
             }
-            Self::Status(status) => write!(f, "the introspection endpoint answered {status}"),
-            Self::MediaType => f.write_str("the introspection endpoint did not answer with JSON"),
-            Self::Document(error) => write!(f, "no introspection answer: {error}"),
+            Self::MediaType => f.write_str(
+                "the introspection endpoint did not answer with `application/json`: the authorization server's \
+                 operator has to let it, because signed responses (RFC 9701) are not read",
+            ),
+            Self::Document(error) => write!(
+                f,
+                "the introspection response is malformed ({error}): the authorization server's operator has to \
+                 correct it (RFC 7662 §2.2)"
+            ),
         }
     }
 }
@@ -149,25 +165,45 @@ impl fmt::Display for IntrospectionRejected {
             Self::NotAccessToken { member } => {
                 return write!(
                     f,
-                    "the answer names another kind of token than an access token in `{member}`: \
+                    "the introspection response names another kind of token than an access token in `{member}`: \
                      the client has to send its access token"
                 );
             }
-            Self::Inactive => "the token is not active",
-            Self::ForeignIssuer => "the token is of another issuer",
-            Self::NotYet => "the token does not work yet",
-            Self::TokenType => "the token is of a type that is not spoken here",
-            Self::Confirmation => "the token is bound to something that is not checked here",
-            Self::NoClient => "the answer does not name the client: `client_id` is missing",
+            Self::Inactive => {
+                "the token is unknown, expired, revoked, or for another server (`active` is false): the client has to \
+                 get a new token for this server"
+            }
+            Self::ForeignIssuer => {
+                "the introspection response names another issuer than the configured one: compare `iss` with it, byte \
+                 for byte"
+            }
+            Self::NotYet => {
+                "the token is not valid yet (`nbf`): compare the clocks of this server and the authorization server"
+            }
+            Self::TokenType => {
+                "`token_type` is neither `Bearer` nor `DPoP`: the authorization server's operator has to issue tokens \
+                 of one of these types"
+            }
+            Self::Confirmation => {
+                "`cnf` is not the thumbprint of one key (`jkt`), or a DPoP token has none: the authorization server's \
+                 operator has to bind tokens by DPoP (RFC 9449 §6.2), or not at all"
+            }
+            Self::NoClient => {
+                "the introspection response does not name the client: the authorization server's operator has to add \
+                 `client_id` (RFC 7662 §2.2)"
+            }
             Self::NoSubject => {
-                "the answer does not name the user: `sub` is missing; \
-                 where the server names users in another member, name it by `with_subject_claim`"
+                "the introspection response does not name the user (`sub`): name the member that does by `with_subject_claim`; \
+                 for clients that act without a user, see `with_unnamed_subjects`"
             }
             Self::SubjectElsewhere => {
-                "the answer names the user, but not in the member that is read (`sub`): \
-                 name the right one by `with_subject_claim`, such as `username`"
+                "the introspection response names the user in another member than the one that is read (`sub`): name \
+                 the right one by `with_subject_claim`, such as `username`"
             }
-            Self::Audience => "the token is for too many recipients",
+            Self::Audience => {
+                "the audience of the token has more than 100 members: the authorization server's operator has to \
+                 issue tokens for fewer resources"
+            }
         })
     }
 }
