@@ -10,7 +10,7 @@
 //! | accept the tokens of an external issuer | [`external_issuer`] |
 //! | run it in production | [`deployment`] |
 //! | run it behind nginx, Caddy or a path prefix | [`behind_a_proxy`] |
-//! | run several replicas, or move from SQLite to PostgreSQL | [`replicas`] |
+//! | run several replicas, choose the store at run time, or move from SQLite to PostgreSQL | [`replicas`] |
 //! | find out why a login fails | [`debugging`] |
 //! | take one crate alone, a client without tokio, or fuzz a core | [`one_core`] |
 //! | write a store | [`own_store`] |

@@ -1,17 +1,15 @@
 //! Both servers for any MCP client, as one process or as one of several behind one issuer.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
-use authorization_server::{Lifetimes, MemoryStore, ServerKeys, Store};
+use authorization_server::Lifetimes;
 use clap::Args;
 use mcp_authz_axum::{ConnectionLimits, shutdown_signal};
 use oauth_types::{Issuer, ResourceUri};
 
-use crate::servers::{Places, Servers, new_keys};
-use crate::storage::{self, StoreKind};
+use crate::servers::{Places, Servers};
+use crate::storage::StoreKind;
 
 /// Options of `serve`.
 #[derive(Args)]
@@ -42,32 +40,16 @@ pub(crate) struct Serve {
 impl Serve {
     /// Runs both servers until Ctrl-C or SIGTERM.
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        match &self.store {
-            StoreKind::Memory => self.serve(MemoryStore::default(), new_keys()?).await,
-            StoreKind::Sqlite(path) => {
-                let (store, keys) = storage::open(path, self.server_keys.as_deref())?;
-                self.serve(store, keys).await
-            }
-            StoreKind::Postgres(url) => {
-                let keys = self.server_keys.as_deref();
-                let keys =
-                    keys.context("--server-keys is missing: a file that all processes have")?;
-                let (store, keys) = storage::connect(url, keys).await?;
-                self.serve(store, keys).await
-            }
-        }
-    }
-
-    async fn serve(&self, store: impl Store + 'static, keys: ServerKeys) -> anyhow::Result<()> {
+        let (store, keys) = self.store.open(self.server_keys.as_deref()).await?;
         let access_token = Duration::from_secs(self.token_seconds);
         let lifetimes = Lifetimes::default().with_access_token(access_token);
         let places = Places {
             mcp_port: self.mcp_port,
             authorization_port: self.authorization_port,
-            public: self.mcp_url.clone().zip(self.issuer.clone()),
+            public: self.mcp_url.zip(self.issuer),
             stop: ConnectionLimits::default().stop,
         };
-        let servers = Servers::start_on(Arc::new(store), keys, places, lifetimes, None).await?;
+        let servers = Servers::start_on(store, keys, places, lifetimes, None).await?;
         println!("MCP server:           {}", servers.mcp_url);
         println!("authorization server: {}", servers.issuer);
         println!("Point any MCP client at the MCP server. Ctrl-C stops both.");

@@ -1,11 +1,10 @@
 //! MCP server and authorization server, each on its own loopback port.
 
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use authorization_server::{Config, Lifetimes, MemoryStore, ServerKey, ServerKeys, Store};
+use authorization_server::{Config, DynStore, Lifetimes, MemoryStore, ServerKey, ServerKeys};
 use axum::Router;
 use axum::middleware::from_fn;
 use mcp_authz_axum::{
@@ -65,13 +64,13 @@ impl Running {
 impl Servers {
     /// Starts both on free ports, with a store in memory.
     pub(crate) async fn start(tap: Option<Tap>) -> anyhow::Result<Self> {
-        let store = Arc::new(MemoryStore::default());
+        let store = DynStore::new(MemoryStore::default());
         Self::start_on(store, new_keys()?, Places::default(), Lifetimes::default(), tap).await
     }
 
     /// Starts both with the given store.
     pub(crate) async fn start_on(
-        store: Arc<impl Store + 'static>,
+        store: DynStore,
         keys: ServerKeys,
         places: Places,
         lifetimes: Lifetimes,
@@ -95,7 +94,7 @@ impl Servers {
             // The base scope, for clients that never name a scope.
             .with_default_scope(scopes.base().clone())?
             .with_lifetimes(lifetimes)?;
-        let authorization = AuthorizationServer::new(config, Arc::clone(&store), DemoLogin)
+        let authorization = AuthorizationServer::new(config, store.clone(), DemoLogin)
             .describe("files:read", "See your files")
             .describe("files:write", "Create and change your files")
             .with_trusted_proxies(move |address| is_behind_proxy && address.is_loopback())

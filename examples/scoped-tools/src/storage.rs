@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::Context as _;
-use authorization_server::ServerKeys;
+use authorization_server::{DynStore, MemoryStore, ServerKeys};
 use mcp_authz_postgres::PostgresStore;
 use mcp_authz_sqlite::{Settings, SqliteStore};
+
+use crate::servers::new_keys;
 
 /// Store, as named on the command line.
 #[derive(Clone, PartialEq, Eq)]
@@ -34,30 +36,37 @@ impl FromStr for StoreKind {
     }
 }
 
-/// Opens the SQLite database and its file of keys.
-///
-/// The default is a file beside the database. In production keep the two apart.
-pub(crate) fn open(path: &Path, keys: Option<&Path>) -> anyhow::Result<(SqliteStore, ServerKeys)> {
-    let store = SqliteStore::open(path, &Settings::default());
-    let store = store.with_context(|| format!("cannot open {}", path.display()))?;
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".keys");
-    let keys = store.server_keys(keys.unwrap_or(beside.as_ref()))?;
-    Ok((store, keys))
-}
-
-/// Opens the PostgreSQL database and the file of keys, both shared by all processes.
-pub(crate) async fn connect(url: &str, keys: &Path) -> anyhow::Result<(PostgresStore, ServerKeys)> {
-    let store = PostgresStore::open(url, &mcp_authz_postgres::Settings::default()).await;
-    let store = store.context("cannot open the PostgreSQL database")?;
-    let keys = store.server_keys(keys)?;
-    Ok((store, keys))
+impl StoreKind {
+    /// Opens the store and the file of server keys, which all processes of an issuer share.
+    ///
+    /// Keys of a store in memory are new. For SQLite the default is a file beside the database; in production keep the
+    /// two apart.
+    pub(crate) async fn open(&self, keys: Option<&Path>) -> anyhow::Result<(DynStore, ServerKeys)> {
+        Ok(match self {
+            Self::Memory => (DynStore::new(MemoryStore::default()), new_keys()?),
+            Self::Sqlite(path) => {
+                let store = SqliteStore::open(path, &Settings::default());
+                let store = store.with_context(|| format!("cannot open {}", path.display()))?;
+                let mut beside = path.as_os_str().to_owned();
+                beside.push(".keys");
+                let keys = store.server_keys(keys.unwrap_or(beside.as_ref()))?;
+                (DynStore::new(store), keys)
+            }
+            Self::Postgres(url) => {
+                let keys =
+                    keys.context("--server-keys is missing: a file that all processes have")?;
+                let store =
+                    PostgresStore::open(url, &mcp_authz_postgres::Settings::default()).await;
+                let store = store.context("cannot open the PostgreSQL database")?;
+                let keys = store.server_keys(keys)?;
+                (DynStore::new(store), keys)
+            }
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use authorization_server::Lifetimes;
 
     use super::*;
@@ -77,16 +86,34 @@ mod tests {
         }
     }
 
+    /// Plays the story with the store that `name` opens.
+    async fn story(name: &str) {
+        let (store, keys) = name.parse::<StoreKind>().unwrap().open(None).await.unwrap();
+        let (places, lifetimes) = (Places::default(), Lifetimes::default());
+        let servers = Servers::start_on(store, keys, places, lifetimes, None).await.unwrap();
+        client(&servers.mcp_url, ScriptedUser::new().unwrap()).await.unwrap();
+        servers.stop().await;
+    }
+
     #[tokio::test]
     async fn the_story_holds_on_a_database_that_is_opened_again() {
         let folder = tempfile::tempdir().unwrap();
+        let name = format!("sqlite:{}", folder.path().join("oauth.db").display());
         for _ in 0..2 {
-            let (store, keys) = open(&folder.path().join("oauth.db"), None).unwrap();
-            let (places, lifetimes) = (Places::default(), Lifetimes::default());
-            let servers = Servers::start_on(Arc::new(store), keys, places, lifetimes, None).await;
-            let servers = servers.unwrap();
-            client(&servers.mcp_url, ScriptedUser::new().unwrap()).await.unwrap();
-            servers.stop().await;
+            story(&name).await;
         }
+        assert!(folder.path().join("oauth.db.keys").exists());
+    }
+
+    #[tokio::test]
+    async fn the_story_holds_in_memory() {
+        story("memory").await;
+    }
+
+    #[tokio::test]
+    async fn a_shared_database_needs_shared_keys() {
+        let store = StoreKind::Postgres("postgres://127.0.0.1:1/none".to_owned());
+        let error = format!("{:#}", store.open(None).await.unwrap_err());
+        assert!(error.contains("--server-keys"), "{error}");
     }
 }
