@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use allocation_counter::measure;
 use axum::Router;
-use client_auth::{BasicCredentials, ClientAuthRecord, Presented, SigningKey};
+use client_auth::{
+    BasicCredentials, ClientAuthRecord, InvalidSecretHash, Presented, SecretVerifier, SigningKey,
+};
 use client_flow::{Session, Tried, Verdict, judge};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
@@ -65,6 +67,40 @@ fn client_authentication_allocates_its_id_and_decoded_values() {
     assert_eq!(allocations(|| presented = Some(Presented::parse(&headers, &form).unwrap())), 2);
     let now = UnixTime::from_secs(0);
     assert_eq!(allocations(|| presented.unwrap().verify(Some(&record), &[], now).unwrap()), 0);
+    // In a form, the secret is copied once: it is verified after the form is gone.
+    let form = FormPairs::parse(b"client_id=c1&client_secret=s3cret").unwrap();
+    let mut presented = None;
+    let parse = || presented = Some(Presented::parse(&HeaderMap::new(), &form).unwrap());
+    assert_eq!(allocations(parse), 2);
+    let record = ClientAuthRecord::new(AuthMethod::ClientSecretPost)
+        .with_secret(Secret::new("s3cret").digest());
+    let presented = presented.unwrap();
+    assert_eq!(allocations(|| presented.verify(Some(&record), &[], now).unwrap()), 0);
+}
+
+/// Verifier that allocates nothing.
+struct NoHash;
+
+impl SecretVerifier for NoHash {
+    fn verify(&self, _: &str, _: &Secret) -> Result<bool, InvalidSecretHash> {
+        Ok(true)
+    }
+
+    fn decoy(&self) -> &str {
+        "decoy"
+    }
+}
+
+#[test]
+fn a_verifier_costs_a_copy_of_the_secret_and_one_of_the_hash() {
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static(BASIC))]);
+    let presented = Presented::parse(&headers, &FormPairs::default()).unwrap();
+    let record = ClientAuthRecord::new(AuthMethod::ClientSecretBasic).with_secret_hash("hash");
+    let now = UnixTime::from_secs(0);
+    let other = presented.clone();
+    let verify = || presented.verify_with(&NoHash, Some(&record), &[], now).unwrap();
+    assert_eq!(allocations(verify), 2);
+    assert_eq!(allocations(|| other.secret_check(Some(&record)).skip()), 1);
 }
 
 #[test]

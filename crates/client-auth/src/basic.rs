@@ -135,6 +135,11 @@ impl BasicCredentials {
         self.part(self.colon + 1..self.pair.len())
     }
 
+    /// Copies the credentials, for the clone of a `Presented`; they are not `Clone`, so that no copy is made in passing.
+    pub(crate) fn copy(&self) -> Self {
+        Self { pair: self.pair.clone(), colon: self.colon }
+    }
+
     #[expect(clippy::expect_used, reason = "both constructors put a colon at this place")]
     fn part(&self, part: Range<usize>) -> &str {
         self.pair.get(part).expect("the parts of a pair end at its colon")

@@ -4,6 +4,7 @@ use oauth_types::{AuthMethod, SecretDigest, UnixTime};
 use serde::{Deserialize, Serialize};
 
 use crate::keys::VerifyingKeys;
+use crate::secret_verifier::SecretHash;
 
 /// Registered authentication data of a client (RFC 7591 §2, §3.2.1).
 ///
@@ -35,6 +36,9 @@ pub struct ClientAuthRecord {
     /// Public keys that verify the client's assertions, if it signs any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<VerifyingKeys>,
+    /// Password hash of the client's secret, if it is stored so; it counts in place of a digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_hash: Option<SecretHash>,
 }
 
 impl ClientAuthRecord {
@@ -46,8 +50,8 @@ impl ClientAuthRecord {
 
     /// Creates the record of a client with this method.
     ///
-    /// A confidential client can authenticate only after [`with_secret`](Self::with_secret) or
-    /// [`with_keys`](Self::with_keys).
+    /// A confidential client can authenticate only after [`with_secret`](Self::with_secret),
+    /// [`with_secret_hash`](Self::with_secret_hash) or [`with_keys`](Self::with_keys).
     ///
     /// # Examples
     ///
@@ -61,13 +65,36 @@ impl ClientAuthRecord {
     /// ```
     #[must_use]
     pub const fn new(method: AuthMethod) -> Self {
-        Self { method, secret: None, secret_expires_at: None, keys: None }
+        Self { method, secret: None, secret_expires_at: None, keys: None, secret_hash: None }
     }
 
-    /// Sets the digest of the client's secret.
+    /// Sets the digest of the client's secret, in place of a hash.
     #[must_use]
     pub fn with_secret(mut self, secret: impl Into<Option<SecretDigest>>) -> Self {
         self.secret = secret.into();
+        self.secret_hash = None;
+        self
+    }
+
+    /// Sets the password hash of the client's secret (argon2, bcrypt), in place of a digest.
+    ///
+    /// The client is verified by [`Presented::verify_with`](crate::Presented::verify_with), with the host's
+    /// [`SecretVerifier`](crate::SecretVerifier).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use client_auth::ClientAuthRecord;
+    /// use oauth_types::AuthMethod;
+    ///
+    /// let hash = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$WW91ciBsaWJyYXJ5IG1ha2VzIHRoaXM";
+    /// let client = ClientAuthRecord::new(AuthMethod::ClientSecretBasic).with_secret_hash(hash);
+    /// assert_eq!(client.secret, None);
+    /// ```
+    #[must_use]
+    pub fn with_secret_hash(mut self, hash: impl Into<SecretHash>) -> Self {
+        self.secret = None;
+        self.secret_hash = Some(hash.into());
         self
     }
 

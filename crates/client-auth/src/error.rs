@@ -51,6 +51,10 @@ pub enum Reason {
     ExpiredSecret,
     /// The presented secret is not the registered one.
     WrongSecret,
+    /// The client's secret is stored as a hash, and no [`SecretVerifier`](crate::SecretVerifier) was used.
+    NoSecretVerifier,
+    /// The verifier cannot read the hash of the client's secret, or its own decoy.
+    InvalidSecretHash,
     /// The client is registered for assertions and has no keys stored.
     NoStoredKeys,
     /// The client assertion is not signed with the client's key in the key's algorithm.
@@ -96,6 +100,14 @@ impl fmt::Display for Reason {
             Self::WrongSecret => {
                 "the client's secret is wrong: the client has to send the one that it was \
                  issued"
+            }
+            Self::NoSecretVerifier => {
+                "the client's secret is stored as a hash and no verifier was used: call \
+                 `verify_with`, or set the server's secret verifier"
+            }
+            Self::InvalidSecretHash => {
+                "the stored hash of the client's secret, or the decoy, is none that the verifier \
+                 reads: the host has to store a hash of the verifier's algorithm"
             }
             Self::NoStoredKeys => {
                 "the client is registered for assertions and has no keys stored: the host \
@@ -168,8 +180,17 @@ impl ClientAuthError {
             | Reason::RepeatedHeader
             | Reason::HeaderTooLong
             | Reason::SeveralMethods => TokenErrorCode::InvalidRequest,
+            Reason::NoSecretVerifier | Reason::InvalidSecretHash => TokenErrorCode::ServerError,
             _ => TokenErrorCode::InvalidClient,
         }
+    }
+
+    /// Returns `true` if the host is at fault and the reply says so (500).
+    ///
+    /// Log the reason as an error then, and do not count the request as a failed attempt of the peer.
+    #[must_use]
+    pub const fn is_failure(&self) -> bool {
+        matches!(self.reason, Reason::NoSecretVerifier | Reason::InvalidSecretHash)
     }
 
     /// Returns the description; all reasons that would tell clients apart share one.
@@ -179,13 +200,15 @@ impl ClientAuthError {
                 "client authentication is ambiguous"
             }
             Reason::HeaderTooLong => "the Authorization header is too long",
+            Reason::NoSecretVerifier | Reason::InvalidSecretHash => "the server failed",
             _ => "client authentication failed",
         }
     }
 
     /// Returns the HTTP reply (RFC 6749 §5.2).
     ///
-    /// The reply is 400 `invalid_request`, or 401 `invalid_client` with a `Basic` challenge. Every 401 has the
+    /// The reply is 400 `invalid_request`, 401 `invalid_client` with a `Basic` challenge, or 500 `server_error` if the
+    /// [host is at fault](Self::is_failure). Every 401 has the
     /// challenge, as RFC 9110 §15.5.2 requires. It does not depend on the request's `Authorization` header, because a
     /// difference would tell clients apart.
     #[must_use]
@@ -193,6 +216,7 @@ impl ClientAuthError {
         let code = self.code();
         let status = match code {
             TokenErrorCode::InvalidRequest => StatusCode::BAD_REQUEST,
+            TokenErrorCode::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::UNAUTHORIZED,
         };
         let body = ErrorResponse::new(code).with_description(self.description()).to_json();

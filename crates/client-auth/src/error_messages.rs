@@ -24,6 +24,8 @@ fn every_error_says_what_to_do() {
             Reason::NoStoredSecret = Reason::NoStoredSecret => "operator", "store the digest of a secret";
             Reason::ExpiredSecret = Reason::ExpiredSecret => "client's developer", "register again";
             Reason::WrongSecret = Reason::WrongSecret => "client's developer", "send the issued secret";
+            Reason::NoSecretVerifier = Reason::NoSecretVerifier => "host's programmer", "call `verify_with`, or set the server's secret verifier";
+            Reason::InvalidSecretHash = Reason::InvalidSecretHash => "operator", "store a hash of the verifier's algorithm";
             Reason::NoStoredKeys = Reason::NoStoredKeys => "operator", "store the client's public keys";
             Reason::WrongSignature = Reason::WrongSignature => "client's developer", "sign with a registered key";
             Reason::WrongIssuer = Reason::WrongIssuer => "client's developer", "put the client identifier into `iss` and `sub`";
@@ -46,6 +48,9 @@ fn every_error_says_what_to_do() {
         }),
         table!(SigningFailed {
             SigningFailed = SigningFailed => "host's programmer", "try again, then check the key";
+        }),
+        table!(InvalidSecretHash {
+            InvalidSecretHash = InvalidSecretHash => "operator", "store a hash of the verifier's algorithm";
         }),
         table!(DpopError {
             DpopError::Missing = DpopError::Missing => "client's developer", "send the header `DPoP`";

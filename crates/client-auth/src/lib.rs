@@ -6,6 +6,7 @@ mod assertion;
 mod attach;
 mod basic;
 mod client_auth_record;
+mod credential;
 #[cfg(feature = "jwt")]
 mod decoy;
 mod dpop;
@@ -20,6 +21,7 @@ mod nonce;
 #[cfg(feature = "dpop")]
 mod proof;
 mod replay;
+mod secret_verifier;
 #[cfg(feature = "jwt")]
 mod signing;
 mod verify;
@@ -42,6 +44,7 @@ pub use nonce::NonceKey;
 #[cfg(feature = "dpop")]
 pub use proof::ProofKey;
 pub use replay::{FirstUse, Replay, Replayed};
+pub use secret_verifier::{InvalidSecretHash, SecretCheck, SecretHash, SecretVerifier};
 #[cfg(feature = "jwt")]
 pub use signing::{ClientAssertion, InvalidSigningKey, SigningFailed, SigningKey};
 pub use verify::{Authenticated, Presented, Verified};

@@ -15,8 +15,10 @@
 //! | there is a client identifier | | `NoIdentifier` | 401 `invalid_client` |
 //! | the client is known | A-AUTHN-5 | `UnknownClient` | 401 `invalid_client` |
 //! | it presents the method it registered | A-AUTHN-4, A-AUTHN-7 | `WrongMethod` | 401 `invalid_client` |
+//! | secret: the verifier reads the hash or its decoy | | `InvalidSecretHash` | 500 `server_error` |
 //! | secret: one is stored | A-AUTHN-8 | `NoStoredSecret` | 401 `invalid_client` |
 //! | secret: it has not expired | A-AUTHN-6 | `ExpiredSecret` | 401 `invalid_client` |
+//! | secret: if a hash is stored, a verifier was used | | `NoSecretVerifier` | 500 `server_error` |
 //! | secret: it equals the stored one | A-AUTHN-5 | `WrongSecret` | 401 `invalid_client` |
 //! | assertion: keys are stored | A-AUTHN-8 | `NoStoredKeys` | 401 `invalid_client` |
 //! | assertion: the one fitting key signed it, in its algorithm | A-AUTHN-9 | `WrongSignature` | 401 `invalid_client` |
@@ -30,15 +32,15 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 #[cfg(feature = "jwt")]
 use oauth_types::ClientAssertionType;
-#[cfg(feature = "jwt")]
-use oauth_types::Secret;
-use oauth_types::{AuthMethod, ClientId, FormPairs, Repeated, SecretDigest, UnixTime};
+use oauth_types::{AuthMethod, ClientId, FormPairs, Repeated, Secret, SecretDigest, UnixTime};
 
 use crate::basic::{BasicCredentials, InvalidBasic};
 use crate::client_auth_record::ClientAuthRecord;
+use crate::credential::Proof;
 use crate::error::{ClientAuthError, Reason};
 use crate::keys::VerifyingKeys;
 use crate::replay::FirstUse;
+use crate::secret_verifier::{HashCheck, SecretCheck, SecretVerifier};
 
 /// Outcome of [`Presented::verify`] (RFC 6749 §2.3, RFC 7523 §3).
 #[derive(Debug)]
@@ -83,26 +85,12 @@ pub enum Verified {
 pub struct Presented {
     client_id: ClientId,
     proof: Proof,
+    /// Outcome of the host's verifier, if it was used.
+    hash_check: Option<HashCheck>,
 }
-
-#[derive(Clone, Debug)]
-enum Proof {
-    Nothing,
-    Header(PresentedSecret),
-    Body(PresentedSecret),
-    #[cfg(feature = "jwt")]
-    Assertion(Secret),
-}
-
-/// Digest of a presented secret; `None` if it is empty.
-type PresentedSecret = Option<SecretDigest>;
 
 /// Stand-in for an absent digest, which is the digest of no known text.
 const NO_SECRET: SecretDigest = SecretDigest::from_bytes([0; 32]);
-
-fn shown(secret: &str) -> PresentedSecret {
-    (!secret.is_empty()).then(|| SecretDigest::of(secret))
-}
 
 /// Authenticated client (RFC 6749 §2.3); only [`Presented::verify`] yields one.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -170,12 +158,16 @@ impl Presented {
             if body_id.is_some_and(|id| id != client_id.as_str()) {
                 return Err(fail(Reason::IdentifierMismatch));
             }
-            return Ok(Self { client_id, proof: Proof::Header(shown(basic.secret())) });
+            return Ok(Self::new(client_id, Proof::Header(basic)));
         }
         let client_id =
             body_id.and_then(|id| ClientId::parse(id).ok()).ok_or(fail(Reason::NoIdentifier))?;
-        let proof = body_secret.map_or(Proof::Nothing, |secret| Proof::Body(shown(secret)));
-        Ok(Self { client_id, proof })
+        let proof = body_secret.map_or(Proof::Nothing, |secret| Proof::Body(Secret::new(secret)));
+        Ok(Self::new(client_id, proof))
+    }
+
+    const fn new(client_id: ClientId, proof: Proof) -> Self {
+        Self { client_id, proof, hash_check: None }
     }
 
     #[cfg(feature = "jwt")]
@@ -193,7 +185,7 @@ impl Presented {
         if body_id.is_some_and(|id| id != client_id.as_str()) {
             return Err(Reason::IdentifierMismatch);
         }
-        Ok(Self { client_id, proof: Proof::Assertion(Secret::new(assertion)) })
+        Ok(Self::new(client_id, Proof::Assertion(Secret::new(assertion))))
     }
 
     #[cfg(not(feature = "jwt"))]
@@ -211,8 +203,17 @@ impl Presented {
     ///
     /// It is `false` for a public client (RFC 6749 §2.1).
     #[must_use]
-    pub const fn has_credentials(&self) -> bool {
-        !matches!(self.proof, Proof::Nothing | Proof::Header(None) | Proof::Body(None))
+    pub fn has_credentials(&self) -> bool {
+        self.is_assertion() || self.secret().is_some()
+    }
+
+    /// Returns the presented secret; `None` if it is empty.
+    pub(crate) fn secret(&self) -> Option<&str> {
+        self.proof.secret()
+    }
+
+    pub(crate) fn with_hash_check(self, check: HashCheck) -> Self {
+        Self { hash_check: Some(check), ..self }
     }
 
     /// Returns `true` if a signed assertion is presented (RFC 7523 §2.2).
@@ -234,6 +235,34 @@ impl Presented {
         false
     }
 
+    /// Prepares the verification of the presented secret against the record's hash, or else a decoy.
+    ///
+    /// It is for async programs, which run the [`SecretCheck`] on a thread for blocking work and then call
+    /// [`verify`](Self::verify); others call [`verify_with`](Self::verify_with).
+    pub fn secret_check(self, registered: Option<&ClientAuthRecord>) -> SecretCheck {
+        SecretCheck::new(self, registered)
+    }
+
+    /// Verifies the credentials as [`verify`](Self::verify) does, with secrets that are stored as password hashes.
+    ///
+    /// The verifier is used exactly once for each presented secret, whatever is stored, and an unknown client costs
+    /// the decoy. It takes tens of milliseconds: limit the peer's attempts before, and do not call this on a thread of
+    /// an async runtime ([`secret_check`](Self::secret_check)).
+    ///
+    /// # Errors
+    ///
+    /// [`ClientAuthError`] when a check fails; its reply does not tell which, unless the
+    /// [host is at fault](ClientAuthError::is_failure).
+    pub fn verify_with(
+        self,
+        verifier: &dyn SecretVerifier,
+        registered: Option<&ClientAuthRecord>,
+        audience: &[&str],
+        now: UnixTime,
+    ) -> Result<Verified, ClientAuthError> {
+        self.secret_check(registered).run(verifier).verify(registered, audience, now)
+    }
+
     /// Verifies the credentials against the client's record, or `None` for an unknown client.
     ///
     /// An unknown client costs the same work and yields the same reply as a wrong secret or signature. `audience`
@@ -242,7 +271,8 @@ impl Presented {
     ///
     /// # Errors
     ///
-    /// [`ClientAuthError`] when a check fails; its reply does not tell which.
+    /// [`ClientAuthError`] when a check fails; its reply does not tell which. A record with a hash in place of a digest
+    /// is [`Reason::NoSecretVerifier`], unless a [`SecretCheck`] was run.
     pub fn verify(
         self,
         registered: Option<&ClientAuthRecord>,
@@ -261,6 +291,10 @@ impl Presented {
         audience: &[&str],
         now: UnixTime,
     ) -> Result<Verified, Reason> {
+        // A fault of the host is never blamed on the client, known or not.
+        if self.hash_check.as_ref().is_some_and(HashCheck::is_invalid) {
+            return Err(Reason::InvalidSecretHash);
+        }
         // A-AUTHN-5: an unknown client is replaced by a record with the presented method and a secret that no text
         // equals. The same checks run, and their outcome is not used.
         let nobody = ClientAuthRecord::new(self.method()).with_secret(NO_SECRET);
@@ -269,13 +303,7 @@ impl Presented {
     }
 
     const fn method(&self) -> AuthMethod {
-        match self.proof {
-            Proof::Nothing => AuthMethod::None,
-            Proof::Header(_) => AuthMethod::ClientSecretBasic,
-            Proof::Body(_) => AuthMethod::ClientSecretPost,
-            #[cfg(feature = "jwt")]
-            Proof::Assertion(_) => AuthMethod::PrivateKeyJwt,
-        }
+        self.proof.method()
     }
 
     /// Out of line, so that both paths through `check` run the same instructions.
@@ -289,13 +317,11 @@ impl Presented {
     ) -> Result<Verified, Reason> {
         let presented = self.method();
         // Digests are compared and signatures verified whatever else is wrong.
-        let shown = match self.proof {
-            Proof::Header(shown) | Proof::Body(shown) => shown,
-            _ => None,
-        };
+        let shown = self.secret().map(SecretDigest::of);
         // An empty secret is refused even if a host stored the digest of one.
-        let is_right = record.secret.unwrap_or(NO_SECRET).equals(&shown.unwrap_or(NO_SECRET))
-            && shown.is_some();
+        let is_digest_right =
+            record.secret.unwrap_or(NO_SECRET).equals(&shown.unwrap_or(NO_SECRET))
+                && shown.is_some();
         #[cfg(feature = "jwt")]
         let asserted = match &self.proof {
             Proof::Assertion(assertion) => {
@@ -314,13 +340,22 @@ impl Presented {
             _ if method != presented => return Err(Reason::WrongMethod),
             AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost => {
                 // A-AUTHN-8
-                if record.secret.is_none() {
+                if record.secret.is_none() && record.secret_hash.is_none() {
                     return Err(Reason::NoStoredSecret);
                 }
                 // A-AUTHN-6
                 if record.secret_expires_at.is_some_and(|end| now >= end) {
                     return Err(Reason::ExpiredSecret);
                 }
+                let is_right = match &record.secret_hash {
+                    Some(hash) if shown.is_some() => {
+                        let check = self.hash_check.as_ref();
+                        let outcome = check.and_then(|check| check.outcome_for(hash));
+                        outcome.ok_or(Reason::NoSecretVerifier)?
+                    }
+                    Some(_) => false,
+                    None => is_digest_right,
+                };
                 if !is_right {
                     return Err(Reason::WrongSecret);
                 }
