@@ -168,6 +168,7 @@ pub(crate) fn chain(error: &HttpError) -> String {
 }
 
 impl fmt::Display for Error {
+    #[expect(clippy::too_many_lines, reason = "a table of texts")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Transport(error) => write!(f, "the MCP server gave no answer: {error}"),
@@ -183,47 +184,69 @@ impl fmt::Display for Error {
                 "another program listens on port {port} of 127.0.0.1: end it, or use another port \
                  and register its redirect URI"
             ),
-            Self::CallbackPort { port, kind } => {
-                write!(f, "port {port} of the loopback address cannot be listened on: {kind}")
-            }
+            Self::CallbackPort { port, kind } => write!(
+                f,
+                "port {port} of 127.0.0.1 cannot be listened on ({kind}): use another port and \
+                 register its redirect URI"
+            ),
             Self::Identity(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),
-            Self::Request => {
-                f.write_str("the request was built from what is no URL, header or body")
-            }
+            Self::Request => f.write_str(
+                "the request was built from an invalid URL, header or body: correct the one that \
+                 was passed to the builder",
+            ),
             Self::InsufficientScope(error) => error.fmt(f),
-            Self::Unauthorized => f.write_str("the server refuses the token it was just given"),
-            Self::RetryLimitReached => {
-                f.write_str("the server refuses the request for another reason each time")
-            }
-            Self::ForeignOrigin => {
-                f.write_str("the request is for another origin than the tokens are for")
-            }
+            Self::Unauthorized => f.write_str(
+                "the MCP server refuses the access token: replace a configured one; if a login \
+                 just brought it, the server's operator has to accept its issuer and audience",
+            ),
+            Self::RetryLimitReached => f.write_str(
+                "the MCP server refuses each attempt for another reason: its operator has to \
+                 correct its authorization",
+            ),
+            Self::ForeignOrigin => f.write_str(
+                "the request is for another origin than the MCP server's, where its token is not \
+                 sent: make a client for that server",
+            ),
             Self::EndpointMoved(moved) => moved.fmt(f),
-            Self::BodyNotReplayable => {
-                f.write_str("the request body is a stream and cannot be sent again after a login")
-            }
-            Self::UnusableToken => f.write_str("the token cannot stand in a header"),
+            Self::BodyNotReplayable => f.write_str(
+                "the request body is a stream, which cannot be sent again after a login: pass the \
+                 body as bytes",
+            ),
+            Self::UnusableToken => f.write_str(
+                "the token has a character that a header cannot carry: pass it without line breaks \
+                 and other control characters",
+            ),
             Self::NotSigned => f.write_str(
                 "the proof of possession of the request could not be signed: check the proof key",
             ),
-            Self::NoEntropy => f.write_str("the system's random source failed"),
-            Self::RedirectUri => f.write_str(
-                "the redirect URI of the configuration is not the one that the browser comes back to",
+            Self::NoEntropy => f.write_str(
+                "the system's random source failed: try again; if it fails again, the operator of \
+                 this machine has to repair it",
             ),
-            Self::HttpClient => f.write_str("the HTTP client could not be built"),
+            Self::RedirectUri => f.write_str(
+                "the redirect URI of the configuration is not the one of the user agent: configure \
+                 the one that `UserAgent::redirect_uri` returns",
+            ),
+            Self::HttpClient => f.write_str(
+                "the HTTP client could not be built: install certificates to trust, or build with \
+                 the feature `rustls`",
+            ),
             Self::TooManyWindows(spent) => spent.fmt(f),
             Self::LoginEnded => f.write_str(
                 "the user logged out or the login was cancelled while it was under way: send the \
                  request again to begin another",
             ),
             Self::Panicked => f.write_str(
-                "the host's own code (user agent, store or identity source) panicked during a login",
+                "the host's own code (user agent, store or identity source) panicked during a \
+                 login: correct it where the panic's message says",
             ),
             Self::Proxy => f.write_str(
                 "the address of the proxy is no URL: name it as http://host:port, https or socks5",
             ),
-            Self::Stopped => f.write_str("the runtime stopped during a login"),
+            Self::Stopped => f.write_str(
+                "the runtime stopped during a login: keep it running until the request ends",
+            ),
         }
     }
 }

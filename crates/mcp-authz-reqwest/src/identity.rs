@@ -12,7 +12,10 @@ pub struct IdentityError;
 
 impl fmt::Display for IdentityError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("there is no token that says on whose behalf this client asks")
+        f.write_str(
+            "the identity source has no token for this client: the host has to supply a currently \
+             valid one; its identity source knows the reason",
+        )
     }
 }
 

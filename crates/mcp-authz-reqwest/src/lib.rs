@@ -8,6 +8,8 @@ mod client;
 mod clock;
 mod drive;
 mod error;
+#[cfg(test)]
+mod error_messages;
 mod flight;
 mod http_client;
 mod identity;

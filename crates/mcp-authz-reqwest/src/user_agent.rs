@@ -21,9 +21,14 @@ pub enum VisitError {
 impl fmt::Display for VisitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NoBrowser => "no browser could be opened for the login",
-            Self::Declined => "the login was cancelled",
-            Self::Timeout => "the login was not finished in time",
+            Self::NoBrowser => {
+                "no browser could be opened for the login: run the program where there is one, or \
+                 give the client a user agent (`AuthorizedClientBuilder::user`)"
+            }
+            Self::Declined => "the login was cancelled: send the request again to begin another",
+            Self::Timeout => {
+                "the login was not finished in time: send the request again to begin another"
+            }
         })
     }
 }
