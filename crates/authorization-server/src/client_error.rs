@@ -129,18 +129,35 @@ impl DocumentRefused {
 
 impl fmt::Display for DocumentRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreachable => f.write_str("the document could not be fetched"),
-            Self::Busy => f.write_str("too many documents are being fetched"),
-            Self::Forbidden => f.write_str("documents from there are not taken"),
+        f.write_str(match self {
             Self::Status(status) => {
-                write!(f, "the document came with the status {}", status.as_u16())
+                return write!(
+                    f,
+                    "the URL of the document answered {} instead of 200: the client's developer has to publish the \
+                     document there",
+                    status.as_u16()
+                );
             }
-            Self::MediaType => f.write_str("the document is not JSON by its media type"),
-            Self::Document(error) => error.fmt(f),
-            Self::Client(error) => error.fmt(f),
-            Self::Keys(error) => error.fmt(f),
-        }
+            Self::Document(error) => return error.fmt(f),
+            Self::Client(error) => return error.fmt(f),
+            Self::Keys(error) => return error.fmt(f),
+            Self::Unreachable => {
+                "the client's metadata document could not be fetched: its developer has to publish it at a public \
+                 address that answers in time"
+            }
+            Self::Busy => {
+                "the document was not fetched, because too many fetches are running or came from one host or \
+                 network: the client has to try again later"
+            }
+            Self::Forbidden => {
+                "the operator allows no documents of that host: the client has to register in another way, or the \
+                 operator to allow the host"
+            }
+            Self::MediaType => {
+                "the document is not JSON by its media type: the client's developer has to publish it as \
+                 `application/json`"
+            }
+        })
     }
 }
 
@@ -160,7 +177,10 @@ impl fmt::Display for ClientUnavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Store(error) => error.fmt(f),
-            Self::Document => f.write_str("the client's metadata document cannot be fetched now"),
+            Self::Document => f.write_str(
+                "the client's metadata document cannot be fetched now: the client has to try again, and the operator \
+                 to read the reason in the log if that lasts",
+            ),
         }
     }
 }

@@ -17,6 +17,8 @@ mod dpop;
 mod endpoint;
 mod environment;
 mod error_form;
+#[cfg(all(test, feature = "dpop", feature = "store_contract"))]
+mod error_messages;
 mod first_use;
 mod hosts;
 mod introspect;

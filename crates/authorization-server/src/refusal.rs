@@ -208,7 +208,7 @@ impl Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the request is refused with {}: {}", self.response.status().as_u16(), self.cause)
+        write!(f, "{} (the reply has the status {})", self.cause, self.response.status().as_u16())
     }
 }
 

@@ -43,9 +43,17 @@ pub enum StoreError {
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Unavailable => "the store is not available",
-            Self::UnknownOutcome => "the store did not say whether it made the change",
-            Self::Corrupt => "what is stored cannot be read",
+            Self::Unavailable => {
+                "the store is not available, and changed nothing: try again, and let the operator check the database \
+                 if that lasts"
+            }
+            Self::UnknownOutcome => {
+                "the store did not say whether it made the change: repeat the same operation, which is safe"
+            }
+            Self::Corrupt => {
+                "what is stored cannot be read: the operator has to check the database, and to restore a backup if \
+                 it is damaged"
+            }
         })
     }
 }

@@ -94,7 +94,7 @@ pub struct Broken {
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { at, expected, found } = self;
-        write!(f, "{at}: expected {expected}, found {found}")
+        write!(f, "expected {expected}, found {found}; the store has to follow its contract ({at})")
     }
 }
 
@@ -110,7 +110,7 @@ impl core::error::Error for Broken {}
 impl From<StoreError> for Broken {
     #[track_caller]
     fn from(error: StoreError) -> Self {
-        let (expected, found) = ("an answer".to_owned(), error.to_string());
+        let (expected, found) = ("an answer".to_owned(), format!("StoreError::{error:?}"));
         Self { at: Location::caller(), expected, found }
     }
 }

@@ -9,6 +9,7 @@ use client_auth::{ClientAuthError, DpopError, Reason};
 const fn is_error<E: Error + Send + Sync + 'static>() {}
 
 const _: () = {
+    is_error::<Cause>();
     is_error::<Refusal>();
     is_error::<PageError>();
     is_error::<UnreadBody>();

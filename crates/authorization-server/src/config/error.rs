@@ -30,33 +30,41 @@ pub enum InvalidConfig {
 
 impl fmt::Display for InvalidConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoResource => f.write_str("name at least one resource that tokens are for"),
-            Self::DefaultScope => f.write_str(
-                "the default scope is at least one of the scopes that the configuration names, and no other",
-            ),
-            Self::Lifetime => f.write_str(
-                "a code lives at most 10 minutes, the grace window at most 60 seconds, and nothing 0 \
-                 seconds but the grace window",
-            ),
-            Self::AuthMethods => f.write_str(
-                "name at least one client authentication method, and only ones that this server speaks",
-            ),
-            Self::Endpoint(rule) => write!(f, "an endpoint made from the issuer {rule}"),
+        f.write_str(match self {
+            Self::Endpoint(rule) => {
+                return write!(f, "an endpoint made from the issuer {rule}; choose another issuer");
+            }
+            Self::NoResource => {
+                "the configuration names no resource: name at least one that tokens are for"
+            }
+            Self::DefaultScope => {
+                "the default scope is empty, or has a scope that the configuration lacks: choose at least one of the \
+                 scopes that it names"
+            }
+            Self::Lifetime => {
+                "a lifetime is out of its bounds: choose at most 10 minutes for codes, at most 60 seconds for the \
+                 grace window, and at least a second for all others"
+            }
+            Self::AuthMethods => {
+                "no client authentication method is named, or one that this build does not support: name at least \
+                 one that it supports (`private_key_jwt` needs the feature `jwt`)"
+            }
             Self::IdentityProvider => {
-                f.write_str("an identity provider is another server, and named once")
+                "the identity provider is named twice, or is this server itself: name each other server once"
             }
-            Self::PrivateUseScheme => f.write_str(
-                "a private-use scheme is one in lower case that an application owns, such as cursor: not http, \
-                 https, javascript, data, file, or another scheme of browsers and systems",
-            ),
-            Self::PathPrefix => f.write_str(
-                "a prefix that a proxy takes away is `/` and whole segments, with which the issuer's path begins",
-            ),
+            Self::PrivateUseScheme => {
+                "a private-use scheme is malformed, or belongs to browsers or systems, such as `http`, `javascript` \
+                 or `file`: name one in lower case that an application owns, such as `cursor`"
+            }
+            Self::PathPrefix => {
+                "the stripped prefix does not begin the issuer's path: pass `/` and the whole segments that the \
+                 proxy removes"
+            }
             Self::ResourceServer => {
-                f.write_str("a resource server proves who it is when it asks, and is named once")
+                "the resource server is named twice, or authenticates by its identifier alone: name it once, with a \
+                 secret or a key"
             }
-        }
+        })
     }
 }
 

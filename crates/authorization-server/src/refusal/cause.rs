@@ -146,69 +146,157 @@ impl UnreadBody {
 
 impl fmt::Display for UnreadBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.description())
+        f.write_str(match self {
+            Self::TooLong => {
+                "the body is longer than the server reads: the client has to send less"
+            }
+            Self::TooSlow => {
+                "the body did not arrive in time: the client has to send it without pauses"
+            }
+            Self::Broken => {
+                "the body ended too early, or its framing is invalid: the client has to send it whole"
+            }
+        })
     }
 }
 
 impl core::error::Error for UnreadBody {}
 
 impl fmt::Display for Cause {
+    #[expect(clippy::too_many_lines, reason = "a table of messages")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Parameter(name) => return write!(f, "{name} is missing or malformed"),
+            Self::Parameter(name) => {
+                return write!(
+                    f,
+                    "`{name}` is missing or malformed: the client's developer has to correct it"
+                );
+            }
             Self::Client(reason) => return reason.fmt(f),
             Self::ClientUrl(rule) => return rule.fmt(f),
             Self::Consent(error) => return error.fmt(f),
             Self::Proof(error) => return error.fmt(f),
             Self::Assertion(error) => return error.fmt(f),
             Self::Store(error) => return error.fmt(f),
-            Self::Method => "the endpoint does not accept this method",
-            Self::Body => "the body is too long, incomplete or not of the expected form",
-            Self::RepeatedParameter => "a parameter is repeated",
-            Self::QueryInUrl => "the URL has a query, but parameters belong in the body",
-            Self::RegisteredMetadata => "the metadata of the registration is not acceptable",
-            Self::UnknownClient => "no client has this identifier",
+            Self::Method => {
+                "the endpoint does not accept this method: the client has to use one that `Allow` names"
+            }
+            Self::Body => {
+                "the body is too long, incomplete or malformed: the client has to send a whole form with its media \
+                 type"
+            }
+            Self::RepeatedParameter => {
+                "a parameter is repeated: the client has to send each one once (RFC 6749 §3.1, §3.2)"
+            }
+            Self::QueryInUrl => {
+                "the URL has a query: the client has to send parameters in the body, because URLs are logged"
+            }
+            Self::RegisteredMetadata => {
+                "the metadata of the registration is malformed or not acceptable: the client has to correct what the \
+                 description in the reply names (RFC 7591 §3.2.2)"
+            }
+            Self::UnknownClient => {
+                "no client has this identifier: the client has to register"
+            }
             Self::ClientDocument => {
-                "no client could be read from the metadata document at its identifier"
+                "the metadata document at the client identifier describes no valid client: its developer has to \
+                 correct it"
             }
-            Self::RedirectUri => "the redirect URI is not one of the client's",
-            Self::Grant => "the client may not use this grant, or the server does not offer it",
-            Self::Scope => "a scope is unknown or wider than granted",
-            Self::Target => "the resource is unknown or not the one that was authorized",
-            Self::UnknownGrant => "no such code or token was issued to this client",
-            Self::Expired => "the code or the grant has expired",
-            Self::Verifier => "the code verifier does not match the challenge",
-            Self::CodeReplayed => "the code was used a second time: its grant is revoked",
+            Self::RedirectUri => {
+                "the redirect URI is not registered for the client: the client has to send one that is, or to \
+                 register this one"
+            }
+            Self::Grant => {
+                "the client may not use this grant, or the server does not offer it: the client has to use one that \
+                 it is registered for"
+            }
+            Self::Scope => {
+                "a scope is unknown, or exceeds the grant: the client has to request scopes that the metadata lists, \
+                 and to log in again for more than was granted"
+            }
+            Self::Target => {
+                "the resource is unknown, or not the one that was authorized: the client has to name the resource of \
+                 its login (RFC 8707 §2)"
+            }
+            Self::UnknownGrant => {
+                "the code or token is unknown, or was issued to another client: the client has to log in again"
+            }
+            Self::Expired => {
+                "the code or the grant has expired: the client has to log in again"
+            }
+            Self::Verifier => {
+                "the code verifier does not match the code challenge: the client has to send the verifier of the \
+                 same login (RFC 7636 §4.6)"
+            }
+            Self::CodeReplayed => {
+                "the code was used a second time, so its grant is revoked: the client has to log in again, and to \
+                 redeem a code once"
+            }
             Self::RefreshTokenReused => {
-                "the refresh token was used a second time: its grant is revoked"
+                "the refresh token was used again after the grace window, so its grant is revoked: the client has to \
+                 log in again, and to store the refresh token of each reply"
             }
-            Self::Revoked => "the grant was revoked before",
-            Self::NotOffered => "nothing of what was granted is offered any more",
-            Self::RegisteredRedirectUri => "a redirect URI of the registration is not allowed",
-            Self::Quota => "the quota of registrations is reached",
-            Self::Unasked => "the user has to be asked, and the request does not allow it",
-            Self::TooMany => "one address sends too many requests",
+            Self::Revoked => {
+                "the grant was revoked before: the client has to log in again"
+            }
+            Self::NotOffered => {
+                "the resource or all scopes of the grant are no longer offered: the client has to log in again for \
+                 what is offered now"
+            }
+            Self::RegisteredRedirectUri => {
+                "a redirect URI of the registration is not allowed: the client has to correct what the description \
+                 in the reply names (RFC 7591 §3.2.2)"
+            }
+            Self::Quota => {
+                "the quota of registrations is reached: the client has to try again later, and the host to store \
+                 more clients if that lasts"
+            }
+            Self::Unasked => {
+                "the user has to be asked, and the request forbids it (`prompt=none`): the client has to send the \
+                 request without that"
+            }
+            Self::TooMany => {
+                "one address sends too many requests: its clients have to wait as long as `Retry-After` says; if it \
+                 is a proxy, the operator has to name it as trusted"
+            }
             Self::ForeignHost => {
-                "the request names another host, or comes from a page of another origin"
+                "`Host` names another server, or the request comes from a page of another origin: if it should be \
+                 accepted, the host has to add it by `with_host_name` or `with_browser_origins`"
             }
-            Self::Entropy => "the random source of the host failed, so nothing is issued",
-            Self::Panicked => "code of the host panicked",
-            Self::Late => "code of the host took too long",
+            Self::Entropy => {
+                "the random source of the host failed, so nothing is issued: the operator has to check the system's \
+                 random source"
+            }
+            Self::Panicked => {
+                "code of the host panicked: its programmer has to correct it"
+            }
+            Self::Late => {
+                "code of the host took too long: its programmer has to check the store and the login"
+            }
         })
     }
 }
+
+impl core::error::Error for Cause {}
 
 impl fmt::Display for ConsentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Gone => {
-                "no consent page waits for this answer: it was answered before, or expired"
+                "no consent page waits for this answer, because it was answered before or has expired: the user has \
+                 to start again from the application"
             }
             Self::OtherBrowser => {
-                "the answer comes from another browser than the one that was asked"
+                "the answer comes from another browser than the one that was asked: the user has to answer in the \
+                 browser that shows the page"
             }
-            Self::OtherUser => "the answer comes from another user than the one who was asked",
-            Self::OtherSite => "the answer comes from a page of another site",
+            Self::OtherUser => {
+                "the answer comes from another user than the one who was asked, or without a login: the user has to \
+                 log in, and to start again from the application"
+            }
+            Self::OtherSite => {
+                "the answer comes from a page of another site: the user has to start again from the application"
+            }
         })
     }
 }
@@ -218,17 +306,33 @@ impl core::error::Error for ConsentError {}
 impl fmt::Display for AssertionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::UnknownProvider => "the assertion is no JWT of a configured identity provider",
+            Self::UnknownProvider => {
+                "the assertion is not a JWT of a configured identity provider: the client has to send an ID-JAG, or \
+                 the operator to configure its issuer"
+            }
             Self::WrongSignature => {
-                "the assertion lacks a claim or is not signed with the identity provider's key"
+                "the assertion lacks a claim, or no key of the identity provider verifies it: the client has to get \
+                 a new ID-JAG, and the operator to compare the configured keys"
             }
-            Self::WrongAudience => "the audience of the assertion is not this server alone",
-            Self::OtherClient => "the assertion was issued to another client",
+            Self::WrongAudience => {
+                "the audience of the assertion is not this server alone: the client has to request an ID-JAG for the \
+                 issuer of this server"
+            }
+            Self::OtherClient => {
+                "the assertion was issued to another client: the client has to request its own, with its identifier \
+                 at this server"
+            }
             Self::OutsideLifetime => {
-                "the assertion has expired, is not valid yet, or is valid for too long"
+                "the assertion has expired, is not valid yet, or is valid for too long: compare the clocks of this \
+                 server and the identity provider, then its lifetime"
             }
-            Self::Malformed => "a claim of the assertion is empty, too long, or names a tenant",
-            Self::Replayed => "the assertion was used before",
+            Self::Malformed => {
+                "a claim of the assertion is empty, too long, or names a tenant: the identity provider's operator \
+                 has to correct it"
+            }
+            Self::Replayed => {
+                "the assertion was used before: the client has to request one for each token request"
+            }
         })
     }
 }

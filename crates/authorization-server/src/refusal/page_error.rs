@@ -29,7 +29,7 @@ pub struct PageError {
 
 impl fmt::Display for PageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the request is refused with {} on a page: {}", self.status.as_u16(), self.cause)
+        write!(f, "{} (the reply is a page with the status {})", self.cause, self.status.as_u16())
     }
 }
 

@@ -163,7 +163,7 @@ impl RedirectError {
 
 impl fmt::Display for RedirectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the authorization request is refused: {}", self.cause)
+        write!(f, "{} (the reply leads back to the client)", self.cause)
     }
 }
 
