@@ -22,7 +22,9 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use client_auth::ClientAuthRecord;
-use mcp_authz_axum::{AuthorizationServer, ConnectionLimits, Login, LoginStatus, User, serve};
+use mcp_authz_axum::{
+    AuthorizationServer, ConnectionLimits, Login, LoginResult, LoginStatus, User, serve,
+};
 use oauth_types::{
     ClientId, Entropy, FormPairs, FormWriter, Issuer, RedirectUri, ResourceUri, ScopeSet, Secret,
     SecretDigest, Subject, UnixTime,
@@ -56,15 +58,15 @@ impl Sessions {
 }
 
 impl Login for Sessions {
-    async fn status(&self, headers: &HeaderMap, return_to: &str) -> LoginStatus {
-        match self.user(headers) {
+    async fn status(&self, headers: &HeaderMap, return_to: &str) -> LoginResult {
+        Ok(match self.user(headers) {
             Some(user) => LoginStatus::LoggedIn(user),
             None => {
                 let mut form = FormWriter::new();
                 form.append("to", return_to);
                 LoginStatus::Redirect(format!("/login?{}", form.as_str()))
             }
-        }
+        })
     }
 }
 

@@ -18,8 +18,8 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use mcp_authz_axum::{
-    AuthorizationServer, Clock, Deadlines, IntrospectionVerifier, Login, LoginStatus, ProtectLayer,
-    TokenVerifier, VerifierUnavailable,
+    AuthorizationServer, Clock, Deadlines, IntrospectionVerifier, Login, LoginResult, LoginStatus,
+    ProtectLayer, TokenVerifier, VerifierUnavailable,
 };
 use oauth_types::{
     AuthMethod, ClientId, CodeVerifier, EndpointUrl, Entropy, Issuer, RedirectUri, ResourceUri,
@@ -74,12 +74,12 @@ fn log() -> &'static Log {
 struct BadLogin;
 
 impl Login for BadLogin {
-    async fn status(&self, headers: &HeaderMap, _: &str) -> LoginStatus {
+    async fn status(&self, headers: &HeaderMap, _: &str) -> LoginResult {
         assert!(!headers.contains_key("x-panic"), "canary: SELECT * FROM users");
         if headers.contains_key("x-hang") {
             core::future::pending::<()>().await;
         }
-        LoginStatus::Redirect("canary\n".to_owned())
+        Ok(LoginStatus::Redirect("canary\n".to_owned()))
     }
 }
 

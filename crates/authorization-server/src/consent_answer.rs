@@ -72,6 +72,11 @@ impl<'a> ConsentAnswer<'a> {
         OfAsked::after_login(config, &Secret::new(transaction), browser, now)
     }
 
+    /// Returns the field that identifies the question.
+    pub(crate) const fn transaction(&self) -> &Secret {
+        &self.transaction
+    }
+
     /// Returns `true` if the user approved.
     #[must_use]
     pub const fn allows(&self) -> bool {

@@ -113,6 +113,7 @@ fn every_error_says_what_to_do() {
             Cause::Proof(_) = Cause::Proof(DpopError::Missing) => "client's developer", "see `DpopError`";
             Cause::Assertion(_) = Cause::Assertion(AssertionError::Replayed) => "client's developer", "see `AssertionError`";
             Cause::Store(_) = Cause::Store(StoreError::UnknownOutcome) => "client; operator", "see `StoreError`";
+            Cause::LoginUnavailable = Cause::LoginUnavailable => "operator", "look at the `source` of the event, and restore what the login asks";
             Cause::Entropy = Cause::Entropy => "operator", "check the system's random source";
             Cause::Panicked = Cause::Panicked => "host's programmer", "correct the code that panicked";
             Cause::Late = Cause::Late => "host's programmer", "check the store and the login";

@@ -1,6 +1,6 @@
 //! HTML pages of the authorization endpoint: the style sheet, the security headers, and plain pages.
 //!
-//! A plain page holds a text and at most one link.
+//! A plain page holds a text, and at most one link or button.
 
 use core::fmt::{self, Write as _};
 
@@ -11,6 +11,7 @@ use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use oauth_types::Secret;
 use sha2::{Digest as _, Sha256};
 
 /// Style sheet of every page of the authorization endpoint.
@@ -52,16 +53,40 @@ button.allow { color: var(--on-accent); background: var(--accent); border-color:
   main { padding: 1.5rem 1.25rem; border: 0; } }
 ";
 
-/// Returns a page with one text and perhaps a link.
-///
-/// `link` is the address of the link and its label.
-pub(crate) fn plain(
-    status: StatusCode,
-    title: &str,
-    text: &str,
-    link: Option<(&str, &str)>,
-) -> Response<Bytes> {
-    page(status, title, text, link, "")
+/// What a plain page offers below its text.
+#[derive(Clone, Debug)]
+pub(crate) enum Next {
+    Nothing,
+    /// Address of a link, and its label.
+    Link(String, String),
+    /// Button that posts this answer to a consent page again, to the address of the page itself.
+    Answer(Secret, bool),
+}
+
+/// Returns a page with one text, and perhaps a link or button.
+pub(crate) fn plain(status: StatusCode, title: &str, text: &str, next: &Next) -> Response<Bytes> {
+    page(status, title, text, &next.to_string(), "", matches!(next, Next::Answer(..)))
+}
+
+impl fmt::Display for Next {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => Ok(()),
+            Self::Link(url, label) => f.write_str(&link(url, label)),
+            Self::Answer(transaction, allows) => write!(
+                f,
+                "<form method=\"post\"><input type=\"hidden\" name=\"transaction\" value=\"{}\">\
+                 <button class=\"allow\" name=\"decision\" value=\"{}\">Try again</button></form>",
+                Escaped(transaction.expose()),
+                if *allows { "allow" } else { "deny" },
+            ),
+        }
+    }
+}
+
+fn link(url: &str, label: &str) -> String {
+    let (url, label) = (Escaped(url), Escaped(label));
+    format!("<p><a rel=\"noreferrer\" href=\"{url}\">{label}</a></p>")
 }
 
 /// Returns a page that opens an installed application and stays open.
@@ -72,40 +97,37 @@ pub(crate) fn handed_over(url: &str, scheme: &str) -> Response<Bytes> {
     let text = "Your answer was handed to the application. You can close this window. If the application did not open, \
                 use the link.";
     let refresh = format!("<meta http-equiv=\"refresh\" content=\"0;url={}\">", Escaped(url));
-    let link = Some((url, &*format!("Open {scheme}")));
-    page(StatusCode::OK, "You can close this window", text, link, &refresh)
+    let link = link(url, &format!("Open {scheme}"));
+    page(StatusCode::OK, "You can close this window", text, &link, &refresh, false)
 }
 
 fn page(
     status: StatusCode,
     title: &str,
     text: &str,
-    link: Option<(&str, &str)>,
+    next: &str,
     head: &str,
+    has_form: bool,
 ) -> Response<Bytes> {
-    let mut page = format!(
+    let page = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">{head}\
-         <title>{title}</title><style>{STYLE}</style></head><body><main><h1>{title}</h1><p>{text}</p>",
+         <title>{title}</title><style>{STYLE}</style></head><body><main><h1>{title}</h1><p>{text}</p>\
+         {next}</main></body></html>",
         title = Escaped(title),
         text = Escaped(text),
     );
-    if let Some((url, label)) = link {
-        let (url, label) = (Escaped(url), Escaped(label));
-        // Writing to a string cannot fail.
-        let _ = write!(page, "<p><a rel=\"noreferrer\" href=\"{url}\">{label}</a></p>");
-    }
-    page.push_str("</main></body></html>");
     let mut response = Response::new(page.into());
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     let style = STANDARD.encode(Sha256::digest(STYLE));
+    // An answer may be redirected on to any client, and `form-action` holds for redirects too.
+    let action = if has_form { "" } else { "form-action 'none'; " };
     page_headers(
         headers,
         &format!(
-            "default-src 'none'; style-src 'sha256-{style}'; form-action 'none'; base-uri 'none'; \
-             frame-ancestors 'none'"
+            "default-src 'none'; style-src 'sha256-{style}'; {action}base-uri 'none'; frame-ancestors 'none'"
         ),
     );
     response
@@ -146,13 +168,18 @@ mod tests {
     #[test]
     fn what_a_plain_page_says_stays_text() {
         let hostile = "\"><img src=x onerror='y'>&amp;";
-        let page = plain(StatusCode::OK, hostile, hostile, Some((hostile, hostile)));
+        let next = Next::Link(hostile.to_owned(), hostile.to_owned());
+        let page = plain(StatusCode::OK, hostile, hostile, &next);
         let html = str::from_utf8(page.body()).unwrap();
         assert!(!html.contains("<img") && !html.contains("='y'"), "{html}");
         assert_eq!(
             html.matches("&quot;&gt;&lt;img src=x onerror=&#39;y&#39;&gt;&amp;amp;").count(),
             5
         );
+        let next = Next::Answer(Secret::new(hostile), true);
+        let page = plain(StatusCode::OK, hostile, hostile, &next);
+        let html = str::from_utf8(page.body()).unwrap();
+        assert!(!html.contains("<img") && !html.contains("='y'"), "{html}");
         let page = handed_over(hostile, hostile);
         let html = str::from_utf8(page.body()).unwrap();
         assert!(!html.contains("<img") && !html.contains("='y'"), "{html}");

@@ -87,26 +87,6 @@ impl NeedsConsent<'_> {
         Ok(Question { transaction, browser })
     }
 
-    /// Returns the path and query to which a browser returns from a login at another server.
-    ///
-    /// For a user who agreed before that login: the address carries the request under a MAC, and only
-    /// [`ConsentAnswer::after_login`](crate::ConsentAnswer::after_login) accepts it.
-    ///
-    /// # Errors
-    ///
-    /// [`PageError`] when the request is too long for a URL.
-    pub fn return_to(
-        &self,
-        browser: &str,
-        salt: Entropy<16>,
-        now: UnixTime,
-    ) -> Result<String, PageError> {
-        let transaction = self.seal(Stage::Agreed, &Secret::new(browser), salt, now)?;
-        let mut form = FormWriter::new();
-        form.append("transaction", transaction.expose());
-        Ok([&self.config.paths().consent, "?", form.as_str()].concat())
-    }
-
     fn seal(
         &self,
         stage: Stage,
@@ -129,14 +109,7 @@ impl NeedsConsent<'_> {
             prompt: self.prompt,
             jkt: self.jkt,
         };
-        let too_long = PageError::new(Cause::Body);
-        let Ok(text) = serde_json::to_vec(&waiting) else { return Err(too_long) };
-        let sealed = self.config.seals().seal(Purpose::ConsentPage, &text);
-        let sealed = URL_SAFE_NO_PAD.encode(sealed);
-        if sealed.len() > FormPairs::MAX_VALUE_BYTES {
-            return Err(too_long);
-        }
-        Ok(Secret::new(sealed))
+        waiting.seal(self.config)
     }
 }
 
@@ -201,6 +174,19 @@ struct Waiting {
     resource: ResourceUri,
     prompt: Prompt,
     jkt: Option<Thumbprint>,
+}
+
+impl Waiting {
+    /// Puts the question under a MAC.
+    fn seal(&self, config: &Config) -> Result<Secret, PageError> {
+        let too_long = PageError::new(Cause::Body);
+        let Ok(text) = serde_json::to_vec(self) else { return Err(too_long) };
+        let sealed = URL_SAFE_NO_PAD.encode(config.seals().seal(Purpose::ConsentPage, &text));
+        if sealed.len() > FormPairs::MAX_VALUE_BYTES {
+            return Err(too_long);
+        }
+        Ok(Secret::new(sealed))
+    }
 }
 
 /// Answered question, after the check of the browser.
@@ -304,6 +290,27 @@ impl<'a> OfAsked<'a> {
     #[must_use]
     pub const fn client_id(&self) -> &ClientId {
         &self.waiting.client_id
+    }
+
+    /// Returns the path and query to which this browser returns from a login at another server.
+    ///
+    /// For a user who agreed before that login: the address carries the request under a MAC, and only
+    /// [`ConsentAnswer::after_login`](crate::ConsentAnswer::after_login) accepts it. It can be made before the answer is
+    /// taken, so that a login that fails leaves the answer unused.
+    ///
+    /// # Errors
+    ///
+    /// [`PageError`] when the request is too long for a URL.
+    pub fn return_to(&self, salt: Entropy<16>, now: UnixTime) -> Result<String, PageError> {
+        let waiting = Waiting {
+            stage: Stage::Agreed,
+            salt: salt.into_bytes(),
+            until: now.saturating_add(LIFETIME),
+            ..self.waiting.clone()
+        };
+        let mut form = FormWriter::new();
+        form.append("transaction", waiting.seal(self.config)?.expose());
+        Ok([&self.config.paths().consent, "?", form.as_str()].concat())
     }
 
     /// Continues with the client, if it still exists.

@@ -1,7 +1,7 @@
 //! Answers to consent pages that were taken here but led to no reply, so that the user may send them again.
 //!
-//! An answer counts once. If the store or the login failed or took too long after this process was the first to take
-//! it, the same answer is accepted again. If the store did not say whether the answer was the first, it is refused,
+//! An answer counts once. If the store failed or took too long after this process was the first to take it, the same
+//! answer is accepted again; a login that fails does so before the answer is taken. If the store did not say whether the answer was the first, it is refused,
 //! because another process may have acted on it.
 
 use std::collections::BTreeMap;

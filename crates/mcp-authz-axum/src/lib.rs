@@ -32,7 +32,7 @@ pub use {authorization_server, oauth_types, resource_server, scope_stepup};
 pub use clock::Clock;
 pub use connections::ConnectionLimits;
 pub use documents::{ClientDocuments, WebDocuments, WebDocumentsFailed};
-pub use login::{DemoLogin, Login, LoginStatus, User};
+pub use login::{DemoLogin, Login, LoginResult, LoginStatus, LoginUnavailable, User};
 pub use metadata::{SameMetadataPath, metadata_routes, metadata_routes_of};
 pub use page::ConsentPage;
 pub use protect::{ProtectLayer, Protected, RawToken};

@@ -1,7 +1,12 @@
 //! Login of users, which the host implements: the [`Login`] trait, and a demo of it.
 
+use core::error::Error;
+use core::fmt;
 use core::future::Future;
+use core::time::Duration;
+use std::sync::Arc;
 
+use authorization_server::PageError;
 use http::HeaderMap;
 use oauth_types::{EndpointUrl, Issuer, Subject};
 use tracing::error;
@@ -43,6 +48,87 @@ pub enum LoginStatus {
     Redirect(String),
 }
 
+/// Result of [`Login::status`].
+pub type LoginResult = Result<LoginStatus, LoginUnavailable>;
+
+/// Error when a login cannot tell now which user a browser belongs to.
+///
+/// The user database is down, or an upstream server does not answer. The user reads that the server cannot find out who
+/// is logged in, with a link that repeats the request, and nothing that was decided is lost (503). The source is logged
+/// with its own sources and shown to nobody, so it must not contain secrets.
+///
+/// # Examples
+///
+/// ```
+/// use core::time::Duration;
+/// use mcp_authz_axum::{LoginResult, LoginStatus, LoginUnavailable, User};
+///
+/// # struct Users;
+/// # impl Users {
+/// #     async fn by_session(&self, _: &str) -> std::io::Result<User> { Err(std::io::ErrorKind::TimedOut.into()) }
+/// # }
+/// async fn status(users: &Users, session: &str) -> LoginResult {
+///     let user = users.by_session(session).await.map_err(LoginUnavailable::from_source)?;
+///     Ok(LoginStatus::LoggedIn(user))
+/// }
+///
+/// # futures::executor::block_on(async {
+/// assert!(status(&Users, "s1").await.is_err());
+/// # });
+/// // Where the time of recovery is known, the reply names it.
+/// let busy = LoginUnavailable::new().with_retry_after(Duration::from_secs(30));
+/// assert_eq!(busy.retry_after(), Some(Duration::from_secs(30)));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct LoginUnavailable {
+    source: Option<Arc<dyn Error + Send + Sync>>,
+    retry_after: Option<Duration>,
+}
+
+impl LoginUnavailable {
+    /// Creates the error without a source.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { source: None, retry_after: None }
+    }
+
+    /// Creates the error from its source: an error, or a text for the log.
+    #[must_use]
+    pub fn from_source(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { source: Some(source.into().into()), retry_after: None }
+    }
+
+    /// Sets the time after which another attempt may succeed, for the header `Retry-After`.
+    #[must_use]
+    pub const fn with_retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    /// Returns the time after which another attempt may succeed, if it is known.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// Returns the page for it, which does not repeat the request yet.
+    pub(crate) fn into_page(self) -> PageError {
+        PageError::login_unavailable(self.retry_after, self.source)
+    }
+}
+
+impl fmt::Display for LoginUnavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the login cannot tell now which user the browser belongs to")
+    }
+}
+
+impl Error for LoginUnavailable {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
 /// Login of users, implemented by the host.
 ///
 /// The authorization server cannot check these duties of an implementation:
@@ -65,35 +151,40 @@ pub enum LoginStatus {
 ///
 /// ```
 /// use http::HeaderMap;
-/// use mcp_authz_axum::{Login, LoginStatus, User};
+/// use mcp_authz_axum::{Login, LoginResult, LoginStatus, User};
 /// use oauth_types::Subject;
 ///
 /// struct ProxyLogin;
 ///
 /// impl Login for ProxyLogin {
-///     async fn status(&self, headers: &HeaderMap, _return_to: &str) -> LoginStatus {
+///     async fn status(&self, headers: &HeaderMap, _return_to: &str) -> LoginResult {
 ///         let name = headers.get("x-authenticated-user").and_then(|name| name.to_str().ok());
-///         match name.and_then(|name| Some((Subject::parse(name).ok()?, name))) {
+///         Ok(match name.and_then(|name| Some((Subject::parse(name).ok()?, name))) {
 ///             Some((subject, name)) => LoginStatus::LoggedIn(User::new(subject, name)),
 ///             None => LoginStatus::Redirect("/login".to_owned()),
-///         }
+///         })
 ///     }
 /// }
 ///
 /// # futures::executor::block_on(async {
 /// let headers = HeaderMap::from_iter([("x-authenticated-user".parse().unwrap(), "alice".parse().unwrap())]);
-/// assert!(matches!(ProxyLogin.status(&headers, "/").await, LoginStatus::LoggedIn(_)));
+/// assert!(matches!(ProxyLogin.status(&headers, "/").await, Ok(LoginStatus::LoggedIn(_))));
 /// # });
 /// ```
 pub trait Login: Send + Sync + 'static {
     /// Returns the login status of the browser that sent these headers.
     ///
     /// `return_to` is the path and query to which the browser returns after the login.
+    ///
+    /// # Errors
+    ///
+    /// [`LoginUnavailable`] when the status cannot be known now. A browser without a user is no error, but
+    /// [`LoginStatus::Redirect`]. A login that cannot fail answers `Ok`.
     fn status(
         &self,
         headers: &HeaderMap,
         return_to: &str,
-    ) -> impl Future<Output = LoginStatus> + Send;
+    ) -> impl Future<Output = LoginResult> + Send;
 
     /// Returns the login URL of another server that knows this server as a single client.
     ///
@@ -136,10 +227,10 @@ pub(crate) fn is_open_to_all(login: &impl Login, issuer: &Issuer) -> bool {
 pub struct DemoLogin;
 
 impl Login for DemoLogin {
-    async fn status(&self, _: &HeaderMap, _: &str) -> LoginStatus {
+    async fn status(&self, _: &HeaderMap, _: &str) -> LoginResult {
         #[expect(clippy::expect_used, reason = "a constant")]
         let subject = Subject::parse("demo").expect("four letters are a subject");
-        LoginStatus::LoggedIn(User::new(subject, "Demo user"))
+        Ok(LoginStatus::LoggedIn(User::new(subject, "Demo user")))
     }
 
     fn is_demo(&self) -> bool {
@@ -154,8 +245,8 @@ mod tests {
     struct Own;
 
     impl Login for Own {
-        async fn status(&self, _: &HeaderMap, _: &str) -> LoginStatus {
-            LoginStatus::Redirect("/login".to_owned())
+        async fn status(&self, _: &HeaderMap, _: &str) -> LoginResult {
+            Ok(LoginStatus::Redirect("/login".to_owned()))
         }
     }
 

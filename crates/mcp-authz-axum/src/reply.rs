@@ -1,6 +1,7 @@
 //! Finished replies: deadlines of answers, replies to panics, and logged correlation numbers for server failures.
 
 use core::any::Any;
+use core::error::Error;
 
 use authorization_server::{ErrorForm, PageError, Refusal};
 use axum::body::Body;
@@ -55,13 +56,29 @@ fn page_reply(outcome: Result<Response<Bytes>, PageError>) -> Response<Body> {
     let response = outcome.unwrap_or_else(|error| {
         if error.is_failure() {
             let id = correlation_id();
-            error!(cause = %error.cause(), %id, "the server failed");
+            match error.source() {
+                Some(_) => {
+                    let source = sources(&error);
+                    error!(cause = %error.cause(), %source, %id, "the server failed");
+                }
+                None => error!(cause = %error.cause(), %id, "the server failed"),
+            }
             return error.with_correlation(id).into_response();
         }
         info!(cause = %error.cause(), "refused with a page");
         error.into_response()
     });
     response.map(Body::from)
+}
+
+/// Returns the texts of an error's sources, joined by colons, for the log.
+pub(crate) fn sources(error: &dyn Error) -> String {
+    let (mut texts, mut source) = (Vec::new(), error.source());
+    while let Some(inner) = source {
+        texts.push(inner.to_string());
+        source = inner.source();
+    }
+    texts.join(": ")
 }
 
 /// Replies after a panic in the host's code, without the panic's message.

@@ -20,7 +20,7 @@ use axum::routing::get;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use iss_validate::{Callback, Expected, Validated, ValidatedCode};
-use mcp_authz_axum::{Login, LoginStatus, User};
+use mcp_authz_axum::{Login, LoginResult, LoginStatus, User};
 use oauth_types::{
     CodeVerifier, EndpointUrl, Entropy, FormPairs, FormWriter, Issuer, Secret, State, Subject,
     TokenResponse, encode_component,
@@ -66,13 +66,13 @@ struct UserInfo {
 }
 
 impl Login for ProviderLogin {
-    async fn status(&self, headers: &HeaderMap, return_to: &str) -> LoginStatus {
-        match self.cookie(headers, "session").and_then(|key| self.0.sessions.user(key)) {
+    async fn status(&self, headers: &HeaderMap, return_to: &str) -> LoginResult {
+        Ok(match self.cookie(headers, "session").and_then(|key| self.0.sessions.user(key)) {
             Some(user) => LoginStatus::LoggedIn(user),
             None => {
                 LoginStatus::Redirect(format!("/login?return_to={}", encode_component(return_to)))
             }
-        }
+        })
     }
 
     // The provider does not ask again, because the user agreed to this server there before.

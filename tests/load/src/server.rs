@@ -10,8 +10,8 @@ use client_auth::ClientAuthRecord;
 use http::HeaderMap;
 use http::header::COOKIE;
 use mcp_authz_axum::{
-    AuthorizationServer, ConnectionLimits, Login, LoginStatus, ProtectLayer, StoreVerifier, User,
-    WebDocuments, metadata_routes, serve,
+    AuthorizationServer, ConnectionLimits, Login, LoginResult, LoginStatus, ProtectLayer,
+    StoreVerifier, User, WebDocuments, metadata_routes, serve,
 };
 use oauth_types::{
     AuthMethod, ClientId, Entropy, Issuer, ResourceUri, ScopeSet, Secret, Subject, UnixTime,
@@ -72,14 +72,14 @@ impl Options {
 struct ByCookie;
 
 impl Login for ByCookie {
-    async fn status(&self, headers: &HeaderMap, _: &str) -> LoginStatus {
+    async fn status(&self, headers: &HeaderMap, _: &str) -> LoginResult {
         let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
         let mut pairs = lines.flat_map(|line| line.split("; "));
         let named = pairs.find_map(|pair| pair.strip_prefix("user="));
-        match named.and_then(|name| Subject::parse(name).ok()) {
+        Ok(match named.and_then(|name| Subject::parse(name).ok()) {
             Some(user) => LoginStatus::LoggedIn(User::new(user.clone(), user)),
             None => LoginStatus::Redirect("/login".to_owned()),
-        }
+        })
     }
 }
 

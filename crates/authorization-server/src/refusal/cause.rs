@@ -72,6 +72,8 @@ pub enum Cause {
     Assertion(AssertionError),
     /// The store failed.
     Store(StoreError),
+    /// The host's login cannot tell now which user a browser belongs to.
+    LoginUnavailable,
     /// The host's random source failed, so nothing is issued.
     Entropy,
     /// The host's own code panicked.
@@ -262,6 +264,10 @@ impl fmt::Display for Cause {
             Self::ForeignHost => {
                 "`Host` names another server, or the request comes from a page of another origin: if it should be \
                  accepted, the host has to add it by `with_host_name` or `with_browser_origins`"
+            }
+            Self::LoginUnavailable => {
+                "the host's login cannot tell now who is logged in: the operator has to check what it asks, such as the \
+                 database of users"
             }
             Self::Entropy => {
                 "the random source of the host failed, so nothing is issued: the operator has to check the system's \

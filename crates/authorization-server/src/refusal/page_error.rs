@@ -1,6 +1,9 @@
 //! Errors of the authorization endpoint that are never redirected: a page or JSON (RFC 6749 §4.1.2.1).
 
+use core::error::Error;
 use core::fmt;
+use core::time::Duration;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{ALLOW, RETRY_AFTER};
@@ -8,9 +11,10 @@ use http::{HeaderValue, Response, StatusCode};
 use oauth_types::{EndpointUrl, ErrorResponse, TokenErrorCode, json_response_uncached};
 
 use super::{Cause, ConsentError, RETRY, UnreadBody};
+use crate::consent_answer::ConsentAnswer;
 use crate::correlation::CorrelationId;
 use crate::error_form::ErrorForm;
-use crate::page::plain;
+use crate::page::{Next, plain};
 use crate::store::StoreError;
 
 /// Refusal of the authorization endpoint that is shown as a page.
@@ -25,6 +29,16 @@ pub struct PageError {
     form: ErrorForm,
     /// URL of the registration endpoint, if the client has to register again.
     register: Option<EndpointUrl>,
+    /// Boxed, because few errors have one.
+    login: Option<Box<LoginFailure>>,
+}
+
+/// Failure of the host's login, and how the browser repeats its request.
+#[derive(Clone, Debug)]
+struct LoginFailure {
+    retry_after: Option<Duration>,
+    source: Option<Arc<dyn Error + Send + Sync>>,
+    next: Next,
 }
 
 impl fmt::Display for PageError {
@@ -33,7 +47,12 @@ impl fmt::Display for PageError {
     }
 }
 
-impl core::error::Error for PageError {}
+impl Error for PageError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        let source = self.login.as_ref()?.source.as_ref()?;
+        Some(&**source)
+    }
+}
 
 impl PageError {
     pub(crate) const fn new(cause: Cause) -> Self {
@@ -49,6 +68,7 @@ impl PageError {
             correlation: None,
             form: ErrorForm::Page,
             register: None,
+            login: None,
         }
     }
 
@@ -74,6 +94,56 @@ impl PageError {
             StoreError::Unavailable | StoreError::UnknownOutcome => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self::with_status(Cause::Store(error), status)
+    }
+
+    /// Returns the page for a login of the host that cannot tell now which user a browser belongs to.
+    ///
+    /// `source` is for the log and is never shown. The reply has a `Retry-After` if the time is known. The page repeats
+    /// the request if [`with_retry_link`](Self::with_retry_link) or [`with_retry_of`](Self::with_retry_of) is called.
+    ///
+    /// ```
+    /// use authorization_server::PageError;
+    ///
+    /// let down = std::io::Error::other("no route to db.internal");
+    /// let error = PageError::login_unavailable(None, Some(std::sync::Arc::new(down)))
+    ///     .with_retry_link("/authorize?client_id=c1&state=x");
+    /// let page = error.into_response();
+    /// assert_eq!(page.status(), 503);
+    /// let html = std::str::from_utf8(page.body())?;
+    /// assert!(html.contains("?client_id=c1&amp;state=x") && !html.contains("db.internal"));
+    /// # Ok::<(), std::str::Utf8Error>(())
+    /// ```
+    #[must_use]
+    pub fn login_unavailable(
+        retry_after: Option<Duration>,
+        source: Option<Arc<dyn Error + Send + Sync>>,
+    ) -> Self {
+        let failure = LoginFailure { retry_after, source, next: Next::Nothing };
+        let error = Self::with_status(Cause::LoginUnavailable, StatusCode::SERVICE_UNAVAILABLE);
+        Self { login: Some(Box::new(failure)), ..error }
+    }
+
+    /// Adds a link that repeats a GET request, to the page of [`login_unavailable`](Self::login_unavailable).
+    ///
+    /// Only the query of `return_to` is used, so that the link keeps the path that the browser knows, which a proxy may
+    /// have changed.
+    #[must_use]
+    pub fn with_retry_link(self, return_to: &str) -> Self {
+        let query = return_to.split_once('?').map_or("", |(_, query)| query);
+        self.with_next(Next::Link(["?", query].concat(), "Try again".to_owned()))
+    }
+
+    /// Adds a button that sends the same answer again, to the page of [`login_unavailable`](Self::login_unavailable).
+    #[must_use]
+    pub fn with_retry_of(self, answer: &ConsentAnswer<'_>) -> Self {
+        self.with_next(Next::Answer(answer.transaction().clone(), answer.allows()))
+    }
+
+    fn with_next(mut self, next: Next) -> Self {
+        if let Some(login) = &mut self.login {
+            login.next = next;
+        }
+        self
     }
 
     /// Returns the page for host code that took too long.
@@ -133,7 +203,9 @@ impl PageError {
                 TokenErrorCode::InvalidClient
             }
             Cause::Panicked | Cause::Store(StoreError::Corrupt) => TokenErrorCode::ServerError,
-            Cause::Store(_) | Cause::Late => TokenErrorCode::TemporarilyUnavailable,
+            Cause::Store(_) | Cause::Late | Cause::LoginUnavailable => {
+                TokenErrorCode::TemporarilyUnavailable
+            }
             _ => TokenErrorCode::InvalidRequest,
         }
     }
@@ -164,6 +236,9 @@ impl PageError {
             Cause::Store(_) | Cause::Late | Cause::Panicked => {
                 "The server cannot answer now. Try again in a moment."
             }
+            Cause::LoginUnavailable => {
+                "The server cannot find out now who is logged in. Nothing was decided. Try again in a moment."
+            }
             _ => "The application sent a request that cannot be read.",
         };
         let number = self.correlation.map_or(String::new(), |id| {
@@ -171,7 +246,10 @@ impl PageError {
         });
         let advice = [advice, &*number].concat();
         let mut response = match self.form {
-            ErrorForm::Page => plain(self.status, "Login not possible", &advice, None),
+            ErrorForm::Page => {
+                let next = self.login.as_ref().map_or(&Next::Nothing, |login| &login.next);
+                plain(self.status, "Login not possible", &advice, next)
+            }
             ErrorForm::Json => {
                 let mut error = ErrorResponse::new(self.code()).with_description(&advice);
                 if let Some(register) = &self.register {
@@ -183,9 +261,18 @@ impl PageError {
         };
         let allow = self.allow.map(|allow| (ALLOW, HeaderValue::from_static(allow)));
         response.headers_mut().extend(allow);
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY));
-        }
+        let retry_after = match &self.login {
+            // Rounded up, because a request in the last second would come too early.
+            Some(login) => login.retry_after.map(|wait| {
+                let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
+                HeaderValue::from(seconds)
+            }),
+            None if self.status == StatusCode::SERVICE_UNAVAILABLE => {
+                Some(HeaderValue::from_static(RETRY))
+            }
+            None => None,
+        };
+        response.headers_mut().extend(retry_after.map(|value| (RETRY_AFTER, value)));
         response
     }
 }

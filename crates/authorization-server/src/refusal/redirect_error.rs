@@ -14,7 +14,7 @@ use oauth_types::{
 use super::Cause;
 use crate::destination::Destination;
 use crate::error_form::ErrorForm;
-use crate::page::{handed_over, plain};
+use crate::page::{Next, handed_over, plain};
 use crate::store::ConsentRecord;
 
 /// Refusal of the authorization endpoint that is redirected to the client.
@@ -154,8 +154,8 @@ impl RedirectError {
                 let text = "An application sent you here with a request that cannot be granted. If you came here from \
                             it, go back to it.";
                 let (location, host) = &self.link;
-                let link = Some((&**location, &*format!("Go back to {host}")));
-                plain(status, "Login not possible", text, link)
+                let link = Next::Link(location.to_string(), format!("Go back to {host}"));
+                plain(status, "Login not possible", text, &link)
             }
         }
     }

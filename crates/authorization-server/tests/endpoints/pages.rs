@@ -150,11 +150,11 @@ impl<S: Store> Server<S> {
                 }
             }
             Answered::OfAnonymous(asked) => {
+                let return_to = asked.return_to(draw(), self.now())?;
                 let request = self.take(asked).await?;
-                let Some(browser) = browser.filter(|_| answer.allows()) else {
+                if !answer.allows() {
                     return Ok(request.deny().into());
-                };
-                let return_to = request.return_to(browser, draw(), self.now())?;
+                }
                 match user {
                     // Logged in meanwhile, in another tab.
                     Some(user) => Ok(self.approve(request, user).await),

@@ -16,6 +16,7 @@ use crate::clock::entropy;
 use crate::consent_retries::Taken;
 use crate::login::{Login, LoginStatus, User};
 use crate::page::ConsentPage;
+use crate::reply::sources;
 
 impl<S: Store + 'static, L: Login> Server<S, L> {
     /// Answers an authorization request (RFC 6749 §4.1.1).
@@ -40,7 +41,8 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
                 return Ok(send_back(error));
             }
         };
-        let user = match self.login.status(headers, &return_to).await {
+        let status = self.login.status(headers, &return_to).await;
+        let user = match status.map_err(|error| error.into_page().with_retry_link(&return_to))? {
             LoginStatus::LoggedIn(user) => user,
             LoginStatus::Redirect(url) => {
                 return match request.without_user() {
@@ -80,8 +82,14 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         if !error.needs_user() {
             return error;
         }
-        let LoginStatus::LoggedIn(user) = self.login.status(headers, return_to).await else {
-            return error;
+        let user = match self.login.status(headers, return_to).await {
+            Ok(LoginStatus::LoggedIn(user)) => user,
+            Ok(LoginStatus::Redirect(_)) => return error,
+            // The request is wrong whoever the user is, so its page says that rather than that the login failed.
+            Err(failure) => {
+                warn!(source = %sources(&failure), "{failure}");
+                return error;
+            }
         };
         let consent = match error.consent_key(&user.subject) {
             // A failure of the store counts as no earlier consent, so the error is shown as a page.
@@ -144,19 +152,26 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         let now = self.clock.now();
         match answer.open(browser, now)? {
             Answered::OfAnonymous(asked) => {
+                let status = match answer.allows() {
+                    true => Some(self.status_after(request.headers(), &asked, &answer, now).await?),
+                    false => None,
+                };
                 let Taken { request: pending, guard } = self.take(asked, request, now).await?;
-                let response = match browser {
-                    Some(browser) if answer.allows() => {
-                        self.log_in(request.headers(), pending, browser, now).await?
+                let response = match status {
+                    // The user may have logged in meanwhile, in another tab.
+                    Some(LoginStatus::LoggedIn(user)) => {
+                        self.approve(pending, user.subject, now).await?
                     }
-                    _ => deny(pending),
+                    Some(LoginStatus::Redirect(url)) => see_other(&url)?,
+                    None => deny(pending),
                 };
                 guard.replied();
                 Ok(response)
             }
             Answered::OfUser(asked) => {
                 let paths = self.config.paths();
-                let user = match self.login.status(request.headers(), &paths.authorize).await {
+                let status = self.login.status(request.headers(), &paths.authorize).await;
+                let user = match status.map_err(|error| error.into_page().with_retry_of(&answer))? {
                     LoginStatus::LoggedIn(user) => Some(user.subject),
                     LoginStatus::Redirect(_) => None,
                 };

@@ -8,34 +8,31 @@
 //!
 //! What an attacker agreed to in their own browser is theirs: no other browser has its cookie.
 
-use authorization_server::{ConsentAnswer, ConsentError, NeedsConsent, PageError, Store};
+use authorization_server::{ConsentAnswer, ConsentError, OfAsked, PageError, Store};
 use bytes::Bytes;
 use http::{HeaderMap, Response};
 use oauth_types::UnixTime;
 use tracing::info;
 
 use super::Server;
-use super::pages::{see_other, unavailable};
+use super::pages::unavailable;
 use crate::clock::entropy;
 use crate::consent_retries::Taken;
 use crate::login::{Login, LoginStatus};
 
 impl<S: Store + 'static, L: Login> Server<S, L> {
-    /// Redirects a browser to the login after its user consented.
-    pub(super) async fn log_in(
+    /// Returns the login status of a browser whose user consented, before that answer is taken.
+    pub(super) async fn status_after(
         &self,
         headers: &HeaderMap,
-        pending: NeedsConsent<'_>,
-        browser: &str,
+        asked: &OfAsked<'_>,
+        answer: &ConsentAnswer<'_>,
         now: UnixTime,
-    ) -> Result<Response<Bytes>, PageError> {
+    ) -> Result<LoginStatus, PageError> {
         let salt = entropy().ok_or_else(unavailable)?;
-        let return_to = pending.return_to(browser, salt, now)?;
-        match self.login.status(headers, &return_to).await {
-            // The user may have logged in meanwhile, in another tab.
-            LoginStatus::LoggedIn(user) => self.approve(pending, user.subject, now).await,
-            LoginStatus::Redirect(url) => see_other(&url),
-        }
+        let return_to = asked.return_to(salt, now)?;
+        let status = self.login.status(headers, &return_to).await;
+        status.map_err(|error| error.into_page().with_retry_of(answer))
     }
 
     /// Sends a code to the client when a browser returns from the login.
@@ -48,8 +45,9 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         // The configured path is used, because a proxy may remove a part of the path that the browser sees.
         let query = request.uri().query().unwrap_or_default();
         let return_to = [&*self.config.paths().consent, "?", query].concat();
-        let LoginStatus::LoggedIn(user) = self.login.status(request.headers(), &return_to).await
-        else {
+        let status = self.login.status(request.headers(), &return_to).await;
+        let status = status.map_err(|error| error.into_page().with_retry_link(&return_to))?;
+        let LoginStatus::LoggedIn(user) = status else {
             info!("nobody is logged in after the login");
             return Err(PageError::consent(ConsentError::OtherUser));
         };

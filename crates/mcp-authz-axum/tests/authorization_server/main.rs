@@ -10,6 +10,7 @@ mod fetching;
 mod host;
 mod lanes;
 mod login_routes;
+mod login_unavailable;
 mod page;
 mod processes;
 mod proxies;

@@ -9,7 +9,9 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
-use mcp_authz_axum::{AuthorizationServer, Clock, DemoLogin, Login, LoginStatus, User};
+use mcp_authz_axum::{
+    AuthorizationServer, Clock, DemoLogin, Login, LoginResult, LoginStatus, User,
+};
 use oauth_types::{
     CodeVerifier, Entropy, FormPairs, FormWriter, Issuer, ResourceUri, ScopeSet, Subject, UnixTime,
     encode_component,
@@ -75,11 +77,11 @@ pub(crate) fn config(issuer: &str) -> Config {
 pub(crate) struct Cookies;
 
 impl Login for Cookies {
-    async fn status(&self, headers: &HeaderMap, return_to: &str) -> LoginStatus {
-        match cookie(headers, "user").filter(|name| !name.is_empty()) {
+    async fn status(&self, headers: &HeaderMap, return_to: &str) -> LoginResult {
+        Ok(match cookie(headers, "user").filter(|name| !name.is_empty()) {
             Some(name) => LoginStatus::LoggedIn(User::new(Subject::parse(&name).unwrap(), name)),
             None => LoginStatus::Redirect(format!("/login?to={}", encode_component(return_to))),
-        }
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use authorization_server::{MemoryStore, Store as _};
 use axum::body::Body;
 use http::header::{CONTENT_SECURITY_POLICY, COOKIE, LOCATION};
 use http::{HeaderMap, Request, StatusCode};
-use mcp_authz_axum::{AuthorizationServer, Clock, Login, LoginStatus, User};
+use mcp_authz_axum::{AuthorizationServer, Clock, Login, LoginResult, LoginStatus, User};
 use oauth_types::{EndpointUrl, SecretDigest, Subject};
 
 use crate::server::*;
@@ -21,13 +21,13 @@ impl Provided {
 }
 
 impl Login for Provided {
-    async fn status(&self, headers: &HeaderMap, return_to: &str) -> LoginStatus {
+    async fn status(&self, headers: &HeaderMap, return_to: &str) -> LoginResult {
         let cookies = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
         let mut pairs = cookies.flat_map(|line| line.split("; "));
-        match pairs.find_map(|pair| pair.strip_prefix("user=")) {
+        Ok(match pairs.find_map(|pair| pair.strip_prefix("user=")) {
             Some(name) => LoginStatus::LoggedIn(User::new(Subject::parse(name).unwrap(), name)),
             None => LoginStatus::Redirect(format!("/login?{return_to}")),
-        }
+        })
     }
 
     fn upstream(&self) -> Option<&EndpointUrl> {
