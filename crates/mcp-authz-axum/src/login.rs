@@ -72,7 +72,7 @@ pub type LoginResult = Result<LoginStatus, LoginUnavailable>;
 ///     Ok(LoginStatus::LoggedIn(user))
 /// }
 ///
-/// # futures::executor::block_on(async {
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// assert!(status(&Users, "s1").await.is_err());
 /// # });
 /// // Where the time of recovery is known, the reply names it.
@@ -166,7 +166,7 @@ impl Error for LoginUnavailable {
 ///     }
 /// }
 ///
-/// # futures::executor::block_on(async {
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let headers = HeaderMap::from_iter([("x-authenticated-user".parse().unwrap(), "alice".parse().unwrap())]);
 /// assert!(matches!(ProxyLogin.status(&headers, "/").await, Ok(LoginStatus::LoggedIn(_))));
 /// # });
