@@ -6,6 +6,7 @@ use http::{HeaderMap, Method, Request};
 use oauth_types::{FormPairs, Secret, UnixTime};
 
 use crate::config::Config;
+use crate::page::Next;
 use crate::refusal::{ConsentError, PageError};
 use crate::waiting::{Answered, OfAsked};
 
@@ -72,15 +73,18 @@ impl<'a> ConsentAnswer<'a> {
         OfAsked::after_login(config, &Secret::new(transaction), browser, now)
     }
 
-    /// Returns the field that identifies the question.
-    pub(crate) const fn transaction(&self) -> &Secret {
-        &self.transaction
-    }
-
     /// Returns `true` if the user approved.
     #[must_use]
     pub const fn allows(&self) -> bool {
         self.allows
+    }
+}
+
+impl PageError {
+    /// Adds a button that sends the same answer again, to the page of [`login_unavailable`](Self::login_unavailable).
+    #[must_use]
+    pub fn with_retry_of(self, answer: &ConsentAnswer<'_>) -> Self {
+        self.with_next(Next::Answer(answer.transaction.clone(), answer.allows))
     }
 }
 

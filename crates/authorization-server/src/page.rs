@@ -53,7 +53,7 @@ button.allow { color: var(--on-accent); background: var(--accent); border-color:
   main { padding: 1.5rem 1.25rem; border: 0; } }
 ";
 
-/// What a plain page offers below its text.
+/// Link or button below the text of a plain page.
 #[derive(Clone, Debug)]
 pub(crate) enum Next {
     Nothing,

@@ -11,7 +11,6 @@ use http::{HeaderValue, Response, StatusCode};
 use oauth_types::{EndpointUrl, ErrorResponse, TokenErrorCode, json_response_uncached};
 
 use super::{Cause, ConsentError, RETRY, UnreadBody};
-use crate::consent_answer::ConsentAnswer;
 use crate::correlation::CorrelationId;
 use crate::error_form::ErrorForm;
 use crate::page::{Next, plain};
@@ -133,13 +132,7 @@ impl PageError {
         self.with_next(Next::Link(["?", query].concat(), "Try again".to_owned()))
     }
 
-    /// Adds a button that sends the same answer again, to the page of [`login_unavailable`](Self::login_unavailable).
-    #[must_use]
-    pub fn with_retry_of(self, answer: &ConsentAnswer<'_>) -> Self {
-        self.with_next(Next::Answer(answer.transaction().clone(), answer.allows()))
-    }
-
-    fn with_next(mut self, next: Next) -> Self {
+    pub(crate) fn with_next(mut self, next: Next) -> Self {
         if let Some(login) = &mut self.login {
             login.next = next;
         }
