@@ -1,6 +1,7 @@
 //! Verification of access tokens: by store look-up, signature (RFC 9068) or introspection (RFC 7662).
 
 mod cache;
+mod dyn_token_verifier;
 mod flight;
 mod introspection;
 #[cfg(feature = "jwt")]
@@ -17,6 +18,7 @@ use oauth_types::{Issuer, Secret, UnixTime};
 use resource_server::AccessTokenInfo;
 use tracing::warn;
 
+pub use dyn_token_verifier::DynTokenVerifier;
 pub use introspection::IntrospectionVerifier;
 #[cfg(feature = "jwt")]
 pub use jwt::JwtVerifier;

@@ -6,6 +6,7 @@ mod authorize;
 mod browsers;
 mod consent;
 mod documents;
+mod dyn_login;
 mod fetching;
 mod host;
 mod lanes;
