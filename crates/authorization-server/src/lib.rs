@@ -30,6 +30,7 @@ mod prompt;
 mod refresh_token;
 mod refusal;
 mod register;
+mod registration_text;
 mod remembered;
 mod resource_indicator;
 mod revoke;

@@ -28,6 +28,7 @@ use crate::client_keys::MetadataSource;
 use crate::config::Config;
 use crate::environment::Environment;
 use crate::refusal::{Cause, Refusal};
+use crate::registration_text;
 use crate::store::{CreateOutcome, Store as _, StoreError};
 
 /// Answers a request to the registration endpoint.
@@ -86,7 +87,7 @@ fn read(config: &Config, request: &Request<Bytes>) -> Result<AcceptedClient, Ref
         DocumentError::Member { member: "redirect_uris", .. } => {
             bad_redirect("redirect_uris is a list of texts")
         }
-        other => bad(&other.to_string()),
+        other => bad(&registration_text::of_document(&other)),
     })?;
     AcceptedClient::new(config, sent, MetadataSource::Registration).map_err(refuse)
 }
@@ -102,6 +103,6 @@ fn bad_redirect(why: &str) -> Refusal {
 }
 
 fn refuse(error: InvalidClient) -> Refusal {
-    let why = error.to_string();
+    let why = registration_text::of_client(&error);
     if error.is_about_redirects() { bad_redirect(&why) } else { bad(&why) }
 }

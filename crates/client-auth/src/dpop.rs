@@ -54,23 +54,45 @@ pub enum DpopError {
 impl fmt::Display for DpopError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Missing => "the proof of possession (`DPoP`) is missing",
-            Self::Repeated => "the request has more than one `DPoP` header",
+            Self::Missing => {
+                "the proof of possession is missing: the client has to send one in the header \
+                 `DPoP`"
+            }
+            Self::Repeated => {
+                "the request has more than one `DPoP` header: the client has to send one"
+            }
             Self::Malformed => {
-                "the proof of possession is no DPoP JWT with a key that is supported here"
+                "the proof of possession is no DPoP JWT with a key that is supported here: the \
+                 client has to make one as RFC 9449 §4.2 says"
             }
             Self::WrongSignature => {
-                "the proof of possession is not signed with the key that it names"
+                "the proof of possession is not signed with the key that it names: the client has \
+                 to sign it with that key"
             }
-            Self::OtherRequest => "the proof of possession was made for another method or URL",
+            Self::OtherRequest => {
+                "the proof of possession was made for another method or URL: the client has to \
+                 make one for this request, or behind a proxy the operator has to configure the \
+                 public URL"
+            }
             Self::OutsideLifetime => {
-                "the proof of possession was made too long ago, or the client's clock is ahead"
+                "the proof of possession was made too long ago, or the client's clock is ahead: \
+                 compare the clocks of client and server"
             }
-            Self::OtherToken => "the proof of possession was made for another token",
-            Self::Nonce => "the proof of possession has no valid nonce of this server",
-            Self::Replayed => "the proof of possession was used before",
+            Self::OtherToken => {
+                "the proof of possession was made for another token: the client has to put the \
+                 hash of this one into `ath`"
+            }
+            Self::Nonce => {
+                "the proof of possession has no valid nonce of this server: the client has to \
+                 repeat the request with the nonce of the response"
+            }
+            Self::Replayed => {
+                "the proof of possession was used before: the client has to make one for each \
+                 request"
+            }
             Self::OtherKey => {
-                "the proof of possession is of another key than the grant is bound to"
+                "the proof of possession has another key than the grant is bound to: the client \
+                 has to use that key, or to log in again"
             }
         })
     }

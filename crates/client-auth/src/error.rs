@@ -70,21 +70,47 @@ pub enum Reason {
 }
 
 impl fmt::Display for Reason {
+    #[expect(clippy::too_many_lines, reason = "a table of texts")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::RepeatedParameter => "a parameter of client authentication is repeated",
-            Self::RepeatedHeader => "the request has more than one Authorization header",
-            Self::HeaderTooLong => "the Authorization header is too long",
+            Self::RepeatedParameter => {
+                "a parameter of client authentication is repeated: the client has to send it once"
+            }
+            Self::RepeatedHeader => {
+                "the request has more than one Authorization header: the client has to send one"
+            }
+            Self::HeaderTooLong => {
+                "the Authorization header is too long: the client has to send its Basic \
+                 credentials alone"
+            }
             Self::SeveralMethods => {
                 "the client authenticates by more than one method: it has to choose one (RFC \
                  6749 §2.3)"
             }
-            Self::IdentifierMismatch => "client_id in the body is not the one in the header",
-            Self::MalformedHeader => "the Authorization header is malformed",
-            Self::UnknownScheme => "the Authorization header has another scheme than Basic",
-            Self::AssertionNotSupported => "client assertions of this type are not supported",
-            Self::MalformedAssertion => "the client assertion is malformed or lacks a claim",
-            Self::NoIdentifier => "the client identifier is missing or malformed",
+            Self::IdentifierMismatch => {
+                "`client_id` in the body is not the one in the header: the client has to leave it \
+                 out of the body"
+            }
+            Self::MalformedHeader => {
+                "the Authorization header is malformed: the client has to form-encode identifier \
+                 and secret, join them by a colon and encode the pair in Base64 (RFC 6749 §2.3.1)"
+            }
+            Self::UnknownScheme => {
+                "the Authorization header has another scheme than Basic: the client has to send \
+                 `Basic` credentials"
+            }
+            Self::AssertionNotSupported => {
+                "client assertions of this type are not supported: the client has to send a JWT \
+                 (RFC 7523 §2.2), or the host to enable the feature `jwt`"
+            }
+            Self::MalformedAssertion => {
+                "the client assertion is malformed or lacks a claim: the client has to send the \
+                 claims of RFC 7523 §3"
+            }
+            Self::NoIdentifier => {
+                "the client identifier is missing or malformed: the client has to send the one \
+                 that it was issued"
+            }
             Self::UnknownClient => "no client has this identifier: the client has to register",
             Self::WrongMethod => {
                 "the client is registered for another authentication method: it has to use \
@@ -113,9 +139,13 @@ impl fmt::Display for Reason {
                 "the client is registered for assertions and has no keys stored: the host \
                  has to store its public keys"
             }
-            Self::WrongSignature => "the client assertion is not signed with the client's key",
+            Self::WrongSignature => {
+                "the client assertion is not signed with the client's key: the client has to sign \
+                 with a key that it registered"
+            }
             Self::WrongIssuer => {
-                "the client assertion has another issuer or subject than the client"
+                "the client assertion has another issuer or subject than the client: the client \
+                 has to put its identifier into `iss` and `sub`"
             }
             Self::WrongAudience => {
                 "the client assertion has another audience, or further ones: the client has \

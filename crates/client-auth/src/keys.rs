@@ -29,11 +29,14 @@ pub enum InvalidKeys {
 impl fmt::Display for InvalidKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NotAKeySet => "jwks is not a set of at most 16 keys",
-            Self::Private => "a private key was sent: replace it, and send public keys only",
-            Self::RepeatedKeyId => "two keys of one algorithm in jwks have the same kid",
+            Self::NotAKeySet => "jwks is not a set of at most 16 keys, as it has to be (RFC 7517 §5)",
+            Self::Private => "a private key was sent; replace it, and send public keys only",
+            Self::RepeatedKeyId => {
+                "two keys of one algorithm in jwks have the same kid; give each its own (RFC 7517 §4.5)"
+            },
             Self::NoUsableKey => {
-                "no key in jwks is whole, and for signatures in an algorithm that may be used here"
+                "no key in jwks is whole, and for signatures in an algorithm that may be used here; \
+                 add one that is"
             }
         })
     }

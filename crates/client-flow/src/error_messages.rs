@@ -101,7 +101,7 @@ fn flow() -> String {
             FlowErrorKind::Callback(_) = FlowErrorKind::Callback(CallbackError::TooLate) => "user", "log in again";
             FlowErrorKind::Scope(_) = FlowErrorKind::Scope(InvalidScope::TooLarge) => "host's programmer", "request fewer scopes";
             FlowErrorKind::NamedUrl(_) = FlowErrorKind::NamedUrl(InvalidUri::NotHttps) => "operator of the server", "correct the URL in the server's metadata or challenge";
-            FlowErrorKind::Denied(_) = FlowErrorKind::Denied(denied()) => "depends on the code (RFC 6749 §4.1.2.1)", "log in again and agree, or read the server's description";
+            FlowErrorKind::Denied(_) = FlowErrorKind::Denied(denied()) => "depends on the code", "see `AuthorizationError`";
             FlowErrorKind::Refused(_) = refused("invalid_grant") => "user", "log in again";
             FlowErrorKind::ServerUrl(_) = FlowErrorKind::ServerUrl(InvalidUri::NotHttps) => "user", "correct the address of the MCP server";
             FlowErrorKind::Credentials(_) = credentials => "host's programmer", "see `NoUsableMethod`";

@@ -240,13 +240,30 @@ pub struct AuthorizationError {
     pub description: Option<ErrorDescription>,
 }
 
+/// Shows the response, and what its code asks for.
 impl fmt::Display for AuthorizationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the authorization server answered {}", self.code)?;
-        match &self.description {
-            Some(description) => write!(f, ": {description}"),
-            None => Ok(()),
+        if let Some(description) = &self.description {
+            write!(f, " ({description})")?;
         }
+        f.write_str(match &self.code {
+            AuthorizationErrorCode::AccessDenied
+            | AuthorizationErrorCode::LoginRequired
+            | AuthorizationErrorCode::ConsentRequired => ": the user has to log in and agree",
+            AuthorizationErrorCode::InvalidScope => ": request scopes that the server grants",
+            AuthorizationErrorCode::InvalidTarget => {
+                ": check the address of the resource; if it is right, the server's operator has to \
+                 issue tokens for it"
+            }
+            AuthorizationErrorCode::UnauthorizedClient
+            | AuthorizationErrorCode::UnsupportedResponseType => {
+                ": the server's operator has to allow this client to request codes"
+            }
+            AuthorizationErrorCode::ServerError
+            | AuthorizationErrorCode::TemporarilyUnavailable => ": try again later",
+            _ => ": ask the server's operator what that means",
+        })
     }
 }
 

@@ -35,12 +35,29 @@ fn every_error_says_what_to_do() {
             )
         })
         .concat();
-    let denied = AuthorizationError {
-        code: AuthorizationErrorCode::InvalidScope,
-        description: Some(ErrorDescription::new("unknown scope")),
-    };
+    for (code, actor, action) in [
+        ("invalid_request", "operator of the server", "say what the server expects"),
+        ("unauthorized_client", "operator of the server", "allow the client"),
+        ("access_denied", "user", "log in again and agree"),
+        ("unsupported_response_type", "operator of the server", "allow codes"),
+        ("invalid_scope", "host's programmer", "request other scopes"),
+        ("invalid_target", "user, then operator of the server", "check the address"),
+        ("login_required", "user", "log in"),
+        ("consent_required", "user", "log in and agree"),
+        ("server_error", "caller, after a while", "try again"),
+        ("temporarily_unavailable", "caller, after a while", "try again"),
+        ("of_this_server", "operator of the server", "say what the code means"),
+    ] {
+        let denied = AuthorizationError {
+            code: AuthorizationErrorCode::parse(code).unwrap(),
+            description: Some(ErrorDescription::new("the server's reason")),
+        };
+        text += &row(&format!("AuthorizationError: {code}"), &denied, actor, action);
+    }
+    let denied =
+        AuthorizationError { code: AuthorizationErrorCode::AccessDenied, description: None };
     text += &table!(AuthorizationError {
-        AuthorizationError { .. } = denied => "depends on the code (RFC 6749 §4.1.2.1)", "read the server's description";
+        AuthorizationError { .. } = denied => "user", "log in again and agree";
     });
     insta::assert_snapshot!(text);
 }

@@ -130,7 +130,10 @@ fn errors_are_validated_like_codes() {
     else {
         panic!("a valid error");
     };
-    assert_eq!(error.to_string(), "the authorization server answered access_denied: no");
+    assert_eq!(
+        error.to_string(),
+        "the authorization server answered access_denied (no): the user has to log in and agree"
+    );
 }
 
 /// C-ISS-7, SEC-009

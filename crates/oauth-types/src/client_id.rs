@@ -30,19 +30,27 @@ pub enum InvalidClientId {
 impl fmt::Display for InvalidClientId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Empty => f.write_str("the client identifier is empty: send the one that the authorization server \
-                 issued"),
-            Self::TooLong => {
-                write!(f, "the client identifier is longer than {} bytes", ClientId::MAX_BYTES)
-            }
-            Self::Control => f.write_str("the client identifier has a control character: send the text that the \
-                 authorization server issued"),
+            Self::Empty => f.write_str(
+                "the client identifier is empty; send the one that the authorization server issued",
+            ),
+            Self::TooLong => write!(
+                f,
+                "the client identifier is longer than {} bytes; send the one that the \
+                 authorization server issued",
+                ClientId::MAX_BYTES
+            ),
+            Self::Control => f.write_str(
+                "the client identifier has a control character; send the text that the \
+                 authorization server issued",
+            ),
             Self::Url(rule) => write!(f, "the client metadata URL {rule}"),
-            Self::NoPath => f.write_str("the client metadata URL has no path: use one such as \
-                 `https://app.example/client.json`"),
+            Self::NoPath => f.write_str(
+                "the client metadata URL has no path; use one such as \
+                 `https://app.example/client.json`",
+            ),
             Self::Unusual => f.write_str(
-                "the client metadata URL is not written as URL parsers write it: in lower case up to the path, \
-                 without the default port",
+                "the client metadata URL is not written as URL parsers write it; write it in lower \
+                 case up to the path, and without the default port",
             ),
         }
     }

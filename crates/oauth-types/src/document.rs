@@ -90,9 +90,12 @@ pub enum DocumentError {
 impl fmt::Display for DocumentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooLarge => write!(f, "the document is longer than {MAX_BYTES} bytes"),
+            Self::TooLarge => {
+                write!(f, "the body is longer than {MAX_BYTES} bytes, and has to be shortened")
+            }
             Self::NotAnObject => f.write_str(
-                "the document is not one JSON object of bounded depth without repeated members",
+                "the body is not the one JSON object that is expected, of bounded depth and \
+                 without repeated members",
             ),
             Self::Member { member, rule } => write!(f, "`{member}` {rule}"),
         }

@@ -47,7 +47,8 @@ impl fmt::Display for InvalidErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "an error code has 1 to {} printable ASCII characters, without space, quote and backslash",
+            "the text is not an error code; use 1 to {} printable ASCII characters, without space, quote \
+             and backslash",
             OtherCode::MAX_BYTES
         )
     }

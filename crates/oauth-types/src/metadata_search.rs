@@ -320,7 +320,12 @@ impl fmt::Display for MetadataFailure {
                  correct that, unless it passes with time",
                 status.as_u16()
             ),
-            Self::Document { url, error } => write!(f, "{}: {error}", url.without_query()),
+            Self::Document { url, error } => write!(
+                f,
+                "the metadata at {} cannot be used, because {error}; the server's operator has to \
+                 correct it",
+                url.without_query()
+            ),
             Self::IssuerMismatch { received } => {
                 write!(
                     f,

@@ -25,18 +25,18 @@ impl fmt::Display for InvalidScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => {
-                f.write_str("the scope is empty: it needs at least one character (RFC 6749 §3.3)")
+                f.write_str("the scope is empty; it needs at least one character (RFC 6749 §3.3)")
             }
             Self::Character { at } => {
                 write!(
                     f,
-                    "byte {at} is not allowed in a scope: use visible ASCII characters other \
+                    "byte {at} is not allowed in a scope; use visible ASCII characters other \
                      than `\"` and `\\` (RFC 6749 §3.3)"
                 )
             }
             Self::TooLarge => write!(
                 f,
-                "more than {} scopes or {} bytes: name fewer scopes",
+                "there are more than {} scopes or {} bytes; name fewer scopes",
                 ScopeSet::MAX_SCOPES,
                 ScopeSet::MAX_BYTES
             ),

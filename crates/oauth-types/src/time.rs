@@ -92,7 +92,9 @@ impl fmt::Display for InvalidTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::BeforeEpoch => "the time is before 1970; check the clock of this machine",
-            Self::TooLate => "the time is later than the system's clock can represent",
+            Self::TooLate => {
+                "the time is later than the system's clock can represent; use an earlier one"
+            }
         })
     }
 }

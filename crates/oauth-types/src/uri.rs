@@ -72,28 +72,43 @@ pub enum InvalidUri {
     ReservedParameter,
 }
 
+/// Shows a clause that follows the name of the URI, without a colon.
 impl fmt::Display for InvalidUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Syntax => "is not an absolute URI (RFC 3986)",
-            Self::TooLong => "is longer than 2048 bytes",
-            Self::NoHost => "names no host: expected one such as `https://server.example`",
-            Self::AmbiguousHost => {
-                "has a host that some would read as another one: use a plain name, or an \
-                 IPv4 address in four decimal numbers"
+            Self::Syntax => {
+                "is not an absolute URI, which has a scheme, as in `https://server.example/path` \
+                 (RFC 3986)"
             }
-            Self::PlainHttp => "is http on a host that is not loopback",
-            Self::PublicHost => "has a host that may be public",
-            Self::NotHttps => "is not https",
-            Self::Scheme => "has a scheme that is not allowed here",
-            Self::Userinfo => "carries a user name or password: leave them out",
-            Self::Port => "has a port that is not a number from 0 to 65535",
-            Self::Query => "has a query",
-            Self::Fragment => "has a fragment",
-            Self::EmptySegment => "has an empty path segment: write one slash instead of two",
-            Self::DotSegment => "has a path segment `.` or `..`: write the path without it",
+            Self::TooLong => "is longer than 2048 bytes, and has to be shortened",
+            Self::NoHost => "names no host, and has to name one, as in `https://server.example`",
+            Self::AmbiguousHost => {
+                "has a host that some would read as another one, and has to have a plain name or \
+                 an IPv4 address in four decimal numbers"
+            }
+            Self::PlainHttp => {
+                "is http on a host that is not loopback, where https is required (for a private \
+                 host in development, see `allow_http_for_development`)"
+            }
+            Self::PublicHost => {
+                "has a host that may be public, and http in development is for private hosts only"
+            }
+            Self::NotHttps => "is not https, which is required here",
+            Self::Scheme => {
+                "has a scheme that is not allowed here, and has to be https, http on a loopback \
+                 host, or for a redirect URI a private scheme with a dot"
+            }
+            Self::Userinfo => "carries a user name or password, which has to be left out",
+            Self::Port => "has a port that is not a number from 0 to 65535, as it has to be",
+            Self::Query => "has a query, which has to be left out",
+            Self::Fragment => "has a fragment (the part after `#`), which has to be left out",
+            Self::EmptySegment => {
+                "has an empty path segment, and has to have one slash there instead of two"
+            }
+            Self::DotSegment => "has a path segment `.` or `..`, and has to be written without it",
             Self::ReservedParameter => {
-                "has a query parameter that authorization responses use themselves"
+                "has a query parameter that authorization responses set themselves, and has to \
+                 have another name for it"
             }
         })
     }

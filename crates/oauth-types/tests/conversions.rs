@@ -81,7 +81,7 @@ fn what_parse_refuses_no_conversion_lets_in() {
     assert!(serde_json::from_str::<Scope>("\"a b\"").is_err());
     assert!(serde_json::from_str::<ClientMetadataUrl>("\"https://app.example\"").is_err());
     let error: InvalidErrorCode = "a b".parse::<TokenErrorCode>().unwrap_err();
-    assert!(error.to_string().starts_with("an error code has 1 to 64 "));
+    assert!(error.to_string().starts_with("the text is not an error code; use 1 to 64 "));
     assert!(Realm::try_from("a\"b").is_err());
     assert!(Realm::try_from("r".repeat(Realm::MAX_BYTES + 1)).is_err());
 }

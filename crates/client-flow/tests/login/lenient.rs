@@ -165,6 +165,6 @@ fn the_client_ignores_bad_endpoints_that_it_never_calls() {
     assert!(world.login(config()).is_ok());
     world.metadata.1["token_endpoint"] = internal.into();
     let error = world.login(config()).unwrap_err().to_string();
-    let rule = "`token_endpoint` is http on a host that is not loopback; it has to be https";
+    let rule = "`token_endpoint` is http on a host that is not loopback, where https is required";
     assert!(error.contains(rule), "{error}");
 }

@@ -29,9 +29,16 @@ pub enum InvalidChallenge {
 impl fmt::Display for InvalidChallenge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Malformed => "the text is not one challenge in the grammar of RFC 9110 §11.3",
-            Self::OtherScheme => "the scheme of the challenge is not Bearer",
-            Self::RepeatedParameter => "the challenge has a parameter twice",
+            Self::Malformed => {
+                "the text is not one challenge in the grammar of RFC 9110 §11.3; write one, as in \
+                 `Bearer scope=\"read\"`"
+            }
+            Self::OtherScheme => {
+                "the scheme of the challenge is not Bearer; write a `Bearer` challenge"
+            }
+            Self::RepeatedParameter => {
+                "the challenge has a parameter twice; write each parameter once"
+            }
         })
     }
 }

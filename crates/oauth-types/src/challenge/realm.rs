@@ -12,7 +12,11 @@ pub struct InvalidRealm;
 impl fmt::Display for InvalidRealm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let most = Realm::MAX_BYTES;
-        write!(f, "a realm has 1 to {most} printable ASCII characters, without quote and backslash")
+        write!(
+            f,
+            "the text is not a realm; use 1 to {most} printable ASCII characters, without quote \
+             and backslash"
+        )
     }
 }
 

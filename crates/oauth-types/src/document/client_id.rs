@@ -54,7 +54,11 @@ impl fmt::Display for InvalidClientIdMetadata {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLarge => {
-                write!(f, "the document is longer than {} bytes", ClientIdMetadata::MAX_BYTES)
+                write!(
+                    f,
+                    "the document is longer than {} bytes: the client's developer has to shorten it",
+                    ClientIdMetadata::MAX_BYTES
+                )
             }
             Self::Document(error) => error.fmt(f),
             Self::OtherClient => f.write_str(

@@ -47,27 +47,19 @@ pub enum MemberRule {
 impl fmt::Display for MemberRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing => f.write_str("is missing"),
+            Self::Missing => f.write_str("is missing, and has to be added"),
             Self::Type { found, expected } => write!(f, "is {found}; it has to be {expected}"),
-            Self::Uri(rule) => {
-                rule.fmt(f)?;
-                match rule {
-                    InvalidUri::PlainHttp => f.write_str(
-                        "; it has to be https (for a private host in development, see \
-                         `allow_http_for_development`)",
-                    ),
-                    InvalidUri::NotHttps => f.write_str("; it has to be https"),
-                    _ => Ok(()),
-                }
-            }
-            Self::ClientId(rule) => write!(f, "is no client identifier: {rule}"),
-            Self::Scope(rule) => write!(f, "is no list of scopes: {rule}"),
+            Self::Uri(rule) => rule.fmt(f),
+            Self::ClientId(rule) => write!(f, "is malformed, because {rule}"),
+            Self::Scope(rule) => write!(f, "is malformed, because {rule}"),
             Self::Parameter { name } => write!(
                 f,
-                "has `{name}` in its query, which the request sets itself; no parameter may be \
-                 there twice (RFC 6749 §3.1)"
+                "has `{name}` in its query, which has to be left out, because the request sets it \
+                 itself (RFC 6749 §3.1)"
             ),
-            Self::Value { expected } => write!(f, "has to be {expected}"),
+            Self::Value { expected } => {
+                write!(f, "has a value that cannot be used here; it has to be {expected}")
+            }
         }
     }
 }

@@ -385,8 +385,8 @@ mod tests {
         let error = AuthorizationServerMetadata::from_json(br#"{"issuer":"http://a.example"}"#);
         assert_eq!(
             error.unwrap_err().to_string(),
-            "`issuer` is http on a host that is not loopback; it has to be https (for a private host \
-             in development, see `allow_http_for_development`)"
+            "`issuer` is http on a host that is not loopback, where https is required (for a private \
+             host in development, see `allow_http_for_development`)"
         );
         let error = AuthorizationServerMetadata::from_json(&[b' '; 131_073]).unwrap_err();
         assert_eq!(error, DocumentError::TooLarge);
