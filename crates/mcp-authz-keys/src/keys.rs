@@ -66,9 +66,12 @@ impl fmt::Display for KeyFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Missing => {
-                "the file of server keys is gone: without it every user of this database is logged out"
+                "the file of server keys is missing: restore it from a backup, or mount it; a new one from \
+                 `rotate_server_key` logs every user out"
             }
-            Self::OpenToOthers => "others may read the file of server keys: make it 0600",
+            Self::OpenToOthers => {
+                "other users may read or write the file of server keys: make it 0600"
+            }
             Self::OtherOwner { owner, process } => {
                 return write!(
                     f,
@@ -78,14 +81,20 @@ impl fmt::Display for KeyFileError {
             }
             Self::Link => {
                 "the path of the file of server keys ends in a symbolic link: give the path of the file itself, or \
-                 read a file that the system mounts so with read_mounted_keys"
+                 read a file that the system mounts so with `read_mounted_keys`"
             }
             Self::Mount { path, rule } => {
                 return write!(f, "on the way to the file of server keys, {} {rule}", path.display());
             }
-            Self::Malformed => "the file of server keys holds something else",
-            Self::NoEntropy => "the system's random source failed",
-            Self::Io(error) => return error.fmt(f),
+            Self::Malformed => {
+                "the file of server keys does not hold keys with a number each: restore it from a backup"
+            }
+            Self::NoEntropy => {
+                "the system's random source failed: try again, and check the system if that lasts"
+            }
+            Self::Io(_) => {
+                "the file of server keys cannot be read or written: check its path, its folder and the disk"
+            }
         })
     }
 }

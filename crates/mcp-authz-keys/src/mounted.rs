@@ -64,15 +64,19 @@ impl fmt::Display for MountRule {
             Self::Folder => {
                 "is a folder that others may write to: mount it read-only, or take away their right"
             }
-            Self::Kind => "is no file: give the path of the file of keys",
+            Self::Kind => "is not a file: give the path of the file of keys",
             Self::Mode => {
                 "may be read by others, or written by its group: make it 0440 (in Kubernetes defaultMode: 0440 with \
                  an fsGroup), or 0400"
             }
-            Self::Links => "is one symbolic link too many: do they lead in a circle?",
+            Self::Links => {
+                "is one symbolic link more than the 40 that are followed: remove the circle, if they lead in one"
+            }
         })
     }
 }
+
+impl core::error::Error for MountRule {}
 
 /// Opens a mounted file.
 pub(crate) fn open(path: &Path) -> Result<File, KeyFileError> {

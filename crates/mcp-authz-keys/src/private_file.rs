@@ -36,7 +36,9 @@ pub enum NotPrivate {
 impl fmt::Display for NotPrivate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::OpenToOthers => f.write_str("others may read or write the file: make it 0600"),
+            Self::OpenToOthers => {
+                f.write_str("other users may read or write the file: make it 0600")
+            }
             Self::OtherOwner { owner, process } => write!(
                 f,
                 "the file belongs to user {owner}, and this process runs as user {process}: give it to user \
@@ -45,7 +47,9 @@ impl fmt::Display for NotPrivate {
             Self::Link => f.write_str(
                 "the path ends in a symbolic link: give the path of the file that it leads to",
             ),
-            Self::Io(error) => error.fmt(f),
+            Self::Io(_) => {
+                f.write_str("the file cannot be opened: check its path, its folder and the disk")
+            }
         }
     }
 }

@@ -4,10 +4,13 @@
 mod clients;
 mod codes;
 mod consents;
+#[cfg(test)]
+mod error_messages;
 mod failure;
 mod families;
 mod guard;
 mod once;
+mod open_error;
 mod row;
 mod schema;
 mod server;
@@ -23,6 +26,6 @@ mod url;
 pub use authorization_server;
 
 pub use mcp_authz_keys::{KeyFileError, MountRule, read_mounted_keys, rotate_server_key};
-pub use server::OpenError;
+pub use open_error::OpenError;
 pub use settings::{InvalidSynchronous, Settings, Synchronous};
 pub use store::PostgresStore;

@@ -7,7 +7,7 @@ use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 use tracing::warn;
 
-use crate::server::OpenError;
+use crate::open_error::OpenError;
 
 /// Name of the schema that holds all tables of this crate.
 pub(crate) const SCHEMA: &str = "mcp_oauth";

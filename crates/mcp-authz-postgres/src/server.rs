@@ -1,6 +1,5 @@
 //! Database server: connecting to it, and the checks that it is safe to use.
 
-use core::fmt;
 use core::time::Duration;
 
 use deadpool_postgres::{
@@ -14,6 +13,7 @@ use tokio_postgres::{Client, Config, NoTls};
 
 use crate::failure::Failure;
 use crate::guard::Plain;
+use crate::open_error::OpenError;
 use crate::schema;
 use crate::schema::SCHEMA;
 use crate::session::Session;
@@ -28,93 +28,6 @@ use crate::url::configure;
 const LIFETIME: Duration = Duration::from_secs(60);
 /// Oldest version of PostgreSQL with what the statements need, as `server_version_num`.
 const OLDEST: i32 = 130_000;
-
-/// Reason for which a database was not opened. None of these changes it.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// The URL is not that of a database, or is not supported.
-    ///
-    /// The error does not repeat it, because it may contain a password.
-    Url,
-    /// The server is on another machine and the connection would not be encrypted.
-    ///
-    /// An attacker on the network could read and change everything. The URL needs `sslmode=require`, with the feature
-    /// `rustls`, or `sslmode=disable` where the network is trusted.
-    NeedsTls,
-    /// The root certificates cannot be read, or this machine trusts none.
-    Certificates,
-    /// A later release wrote the schema. Go back to that release.
-    NewerSchema {
-        /// Schema version of the database.
-        found: i32,
-        /// Latest schema version that this release knows.
-        known: i32,
-    },
-    /// The schema `mcp_oauth` exists and was not written by this crate.
-    NotAStore,
-    /// The server would answer before a change is safe: this setting has to be on.
-    Unsafe(&'static str),
-    /// The server takes no changes: it is a standby, or `default_transaction_read_only` is on.
-    ReadOnly,
-    /// The server lacks something that is needed, for this reason.
-    Unfit(&'static str),
-    /// The server did not answer in time.
-    ///
-    /// It took longer than an operation may take, or others used the tables for more than a minute while the schema had
-    /// to be migrated.
-    Late,
-    /// Error of PostgreSQL or of the connection to it.
-    Postgres(tokio_postgres::Error),
-}
-
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Url => f.write_str("the URL of the database cannot be read"),
-            Self::NeedsTls => f.write_str(
-                "the database is on another machine and the connection would not be encrypted: say \
-                 sslmode=require, with the feature rustls, or sslmode=disable if you trust the network",
-            ),
-            Self::Certificates => {
-                f.write_str("the certificates that vouch for the database cannot be read")
-            }
-            Self::NewerSchema { found, known } => {
-                write!(f, "the database has schema {found}, and this release knows up to {known}")
-            }
-            Self::NotAStore => {
-                f.write_str("the schema mcp_oauth of the database is not that of an authorization server")
-            }
-            Self::Unsafe(setting) => write!(
-                f,
-                "the database has to be set to {setting}=on: without it, a crash can take back a change that \
-                 was answered for, so that a spent code or refresh token is good again"
-            ),
-            Self::ReadOnly => f.write_str("the database takes no changes: it is a standby, or read only"),
-            Self::Unfit(reason) => f.write_str(reason),
-            Self::Late => f.write_str("the database did not answer in time"),
-            Self::Postgres(error) => match core::error::Error::source(error) {
-                Some(source) => write!(f, "{error}: {source}"),
-                None => error.fmt(f),
-            },
-        }
-    }
-}
-
-impl core::error::Error for OpenError {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match self {
-            Self::Postgres(error) => Some(error),
-            _ => None,
-        }
-    }
-}
-
-impl From<tokio_postgres::Error> for OpenError {
-    fn from(error: tokio_postgres::Error) -> Self {
-        Self::Postgres(error)
-    }
-}
 
 /// Database that passed the checks.
 pub(crate) struct Opened {
@@ -181,7 +94,7 @@ async fn open_over(
             if is_young { Ok(()) } else { Err(HookError::message("it is old")) }
         }))
         .build()
-        .map_err(|_| OpenError::Unfit("there is no runtime"))?;
+        .map_err(|_| OpenError::Unfit("tokio does not run here: open the store in its runtime"))?;
     Ok(Opened { pool, has_families })
 }
 
@@ -239,7 +152,9 @@ async fn inspect(client: &Client, settings: &Settings) -> Result<Takes, OpenErro
     );
     let row = client.query_one(&query, &[]).await?;
     if row.try_get::<_, i32>(0)? < OLDEST {
-        return Err(OpenError::Unfit("the database is older than PostgreSQL 13"));
+        return Err(OpenError::Unfit(
+            "the database server is older than PostgreSQL 13: upgrade it",
+        ));
     }
     if row.try_get::<_, bool>(4)? {
         return Err(OpenError::ReadOnly);
@@ -254,12 +169,14 @@ async fn inspect(client: &Client, settings: &Settings) -> Result<Takes, OpenErro
     }
     if row.try_get::<_, &str>(5)? != "read committed" || !row.try_get::<_, bool>(8)? {
         return Err(OpenError::Unfit(
-            "transactions, their timeouts or their schema are not as they were asked for: something between us \
-             and the database changes settings, or drops the startup parameter options",
+            "isolation, timeouts or schema are not as this connection set them: let the pooler between this server \
+             and the database keep settings, and pass the startup parameter `options` on",
         ));
     }
     if row.try_get::<_, &str>(6)? != "UTF8" {
-        return Err(OpenError::Unfit("the encoding of the database is not UTF8"));
+        return Err(OpenError::Unfit(
+            "the encoding of the database is not UTF8: create a database with `ENCODING 'UTF8'`",
+        ));
     }
     Ok(if row.try_get::<_, &str>(7)? == "on" { Takes::Questions } else { Takes::Changes })
 }

@@ -132,10 +132,12 @@ impl fmt::Display for InvalidSynchronous {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Unsafe => {
-                "synchronous_commit has to be on or remote_apply: with less, a crash or a fail-over can take \
-                 back a change that was answered for, so that a spent code or refresh token is good again"
+                "`synchronous_commit` is off, local or remote_write, with which a crash or a fail-over can undo a \
+                 change that was answered, and make a used code or refresh token valid again: set on or remote_apply"
             }
-            Self::Unknown => "synchronous_commit is on or remote_apply",
+            Self::Unknown => {
+                "the text is not a value of `synchronous_commit`: set on or remote_apply"
+            }
         })
     }
 }

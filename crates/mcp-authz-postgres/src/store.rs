@@ -17,7 +17,8 @@ use oauth_types::{ClientId, SecretDigest, Subject, UnixTime};
 use tokio::time::Instant;
 
 use crate::failure::Failure;
-use crate::server::{OpenError, Opened};
+use crate::open_error::OpenError;
+use crate::server::Opened;
 use crate::session::Session;
 use crate::settings::Settings;
 use crate::{clients, codes, consents, families, once, server, sweep};

@@ -13,7 +13,7 @@ use tokio_postgres::tls::{MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::guard::Guarded;
-use crate::server::OpenError;
+use crate::open_error::OpenError;
 use crate::settings::Settings;
 
 /// Returns a connector for TLS with limits.

@@ -6,8 +6,8 @@ use core::time::Duration;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
+use crate::open_error::OpenError;
 use crate::schema::SCHEMA;
-use crate::server::OpenError;
 use crate::settings::Settings;
 
 /// Time without traffic after which a connection is probed (TCP keepalive).

@@ -54,24 +54,38 @@ pub enum OpenError {
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NewerSchema { found, known } => {
-                write!(f, "the database has schema {found}, and this release knows up to {known}")
-            }
-            Self::NotAStore => {
-                f.write_str("the file is not the database of an authorization server")
-            }
-            Self::OpenToOthers => f.write_str("others may read the database: make it 0600"),
+            Self::NewerSchema { found, known } => write!(
+                f,
+                "the database has schema {found}, and this release knows schemas up to {known}: run the release \
+                 that wrote it, or a later one"
+            ),
+            Self::NotAStore => f.write_str(
+                "the file is not the database of an authorization server: give another path, and a new file is \
+                 created there",
+            ),
+            Self::OpenToOthers => f.write_str(
+                "other users may read or write the database, or a file beside it: make all of them 0600",
+            ),
             Self::OtherOwner { owner, process } => write!(
                 f,
                 "the database belongs to user {owner}, and the server runs as user {process}: give it and the \
                  files beside it to user {process}, or run the server as user {owner}"
             ),
             Self::Link => f.write_str(
-                "the path of the database ends in a symbolic link: give the path of the file itself",
+                "the path of the database, or of a file beside it, ends in a symbolic link: give the path of the \
+                 file itself",
             ),
-            Self::Unfit => f.write_str("the file system cannot keep a database safe"),
-            Self::Io(error) => error.fmt(f),
-            Self::Sqlite(error) => error.fmt(f),
+            Self::Unfit => f.write_str(
+                "the file system does not support a write-ahead log that is flushed before each answer: put the \
+                 database on a local disk",
+            ),
+            Self::Io(_) => f.write_str(
+                "the file of the database cannot be opened: check its path, its folder and the disk",
+            ),
+            Self::Sqlite(_) => f.write_str(
+                "SQLite cannot open the database: check that it is whole, that the disk has room, and that no other \
+                 program locks it",
+            ),
         }
     }
 }

@@ -4,6 +4,8 @@
 mod clients;
 mod codes;
 mod consents;
+#[cfg(test)]
+mod error_messages;
 mod failure;
 mod families;
 mod file;

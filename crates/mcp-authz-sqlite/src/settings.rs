@@ -109,10 +109,10 @@ impl fmt::Display for InvalidSynchronous {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Unsafe => {
-                "synchronous has to be FULL or EXTRA: with less, a power cut can take back a change that \
-                 was answered for, so that a spent code or refresh token is good again"
+                "`synchronous` is NORMAL or OFF, with which a power cut can undo a change that was answered, and make a \
+                 used code or refresh token valid again: set FULL or EXTRA"
             }
-            Self::Unknown => "synchronous is FULL or EXTRA",
+            Self::Unknown => "the text is not a value of `synchronous`: set FULL or EXTRA",
         })
     }
 }

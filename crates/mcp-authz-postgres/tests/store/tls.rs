@@ -1,5 +1,6 @@
 //! Encrypted connections, and whom they lead to.
 
+use core::error::Error as _;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 
@@ -57,7 +58,8 @@ fn an_encrypted_connection_reaches_the_right_server_or_none() {
         for (url, settings) in [(&other, &trusting), (&here, &settings())] {
             let refused = PostgresStore::open(url, settings).await.unwrap_err();
             assert!(matches!(refused, OpenError::Postgres(_)), "{refused}");
-            assert!(refused.to_string().contains("TLS"), "{refused}");
+            let cause = refused.source().unwrap().to_string();
+            assert!(cause.contains("TLS"), "{cause}");
         }
         let broken = settings().with_root_certificates("no certificate");
         let refused = PostgresStore::open(&here, &broken).await.unwrap_err();
