@@ -106,6 +106,21 @@ mod tests {
     }
 
     #[test]
+    fn the_guide_shows_the_program_of_the_other_sdk() {
+        let page = include_str!("../../crates/mcp-authz/src/guide/other_sdk.md");
+        let program = include_str!("../../tests/outside/rust-mcp-sdk/src/lib.rs");
+        let (_, code) = page.split_once("```rust,ignore\n").unwrap();
+        let (code, _) = code.split_once("\n```").unwrap();
+        assert!(program.contains(code), "copy the program to the page");
+        let manifest = include_str!("../../tests/outside/rust-mcp-sdk/Cargo.toml");
+        let (_, theirs) = page.split_once("# the verifiers").unwrap();
+        let (theirs, _) = theirs.split_once("\n```").unwrap();
+        for line in theirs.lines().filter(|line| line.starts_with("rust-mcp-")) {
+            assert!(manifest.contains(line), "{line}");
+        }
+    }
+
+    #[test]
     fn only_code_counts() {
         assert_eq!(lines_of_code("//! Head\n\n/// Text\nfn f() {\n    // Why\n}\n"), 2);
     }

@@ -12,6 +12,7 @@
 //! | run it behind nginx, Caddy or a path prefix | [`behind_a_proxy`] |
 //! | run several replicas, choose the store at run time, or move from SQLite to PostgreSQL | [`replicas`] |
 //! | find out why a login fails | [`debugging`] |
+//! | protect a server of another SDK, or use the types in one | [`other_sdk`] |
 //! | take one crate alone, a client without tokio, or fuzz a core | [`one_core`] |
 //! | write a store | [`own_store`] |
 //! | move from rmcp's `AuthorizationManager`, `oauth2` or oxide-auth | [`moving`] |
@@ -35,6 +36,9 @@ pub mod moving {
 }
 pub mod one_core {
     #![doc = include_str!("guide/one_core.md")]
+}
+pub mod other_sdk {
+    #![doc = include_str!("guide/other_sdk.md")]
 }
 pub mod own_login {
     #![doc = include_str!("guide/own_login.md")]
