@@ -105,6 +105,12 @@ impl ClientAuthRecord {
         self
     }
 
+    /// Returns `true` if the secret has expired.
+    pub(crate) fn secret_has_expired(&self, now: UnixTime) -> bool {
+        // A-AUTHN-6
+        self.secret_expires_at.is_some_and(|end| now >= end)
+    }
+
     /// Sets the public keys of the client's assertions (`private_key_jwt`).
     #[must_use]
     pub fn with_keys(mut self, keys: impl Into<Option<VerifyingKeys>>) -> Self {

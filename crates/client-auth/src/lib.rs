@@ -4,6 +4,7 @@
 #[cfg(feature = "jwt")]
 mod assertion;
 mod attach;
+mod authenticated;
 mod basic;
 mod client_auth_record;
 mod credential;
@@ -30,6 +31,7 @@ mod verify;
 pub use oauth_types;
 
 pub use attach::{AssertionNeeded, ClientCredentials, NoUsableMethod};
+pub use authenticated::Authenticated;
 pub use basic::{BasicCredentials, InvalidBasic};
 pub use client_auth_record::ClientAuthRecord;
 pub use dpop::{DpopError, DpopKey};
@@ -47,4 +49,4 @@ pub use replay::{FirstUse, Replay, Replayed};
 pub use secret_verifier::{InvalidSecretHash, SecretCheck, SecretHash, SecretVerifier};
 #[cfg(feature = "jwt")]
 pub use signing::{ClientAssertion, InvalidSigningKey, SigningFailed, SigningKey};
-pub use verify::{Authenticated, Presented, Verified};
+pub use verify::{Presented, Verified};

@@ -1,17 +1,20 @@
 //! Client secrets that a host stores as password hashes (argon2, bcrypt), and their verification.
 //!
-//! Exactly one hash is verified for each presented secret, so that the time does not tell which clients exist:
+//! Exactly one hash is verified for each secret that is refused, so that the time does not tell which clients exist:
 //!
 //! | presented | stored | verified | decides |
 //! |---|---|---|---|
 //! | a secret | a hash | the hash | [`SecretVerifier::verify`] |
-//! | a secret | a digest, keys or nothing | the decoy | the other checks of [`Presented::verify`] |
-//! | a secret | no such client | the decoy | refused as `UnknownClient` |
+//! | a secret | another digest, keys or nothing; no such client | the decoy | refused |
+//! | a secret | its digest; a public client, which needs none | nothing | accepted |
 //! | nothing, an empty secret or an assertion | anything | nothing | the other checks of [`Presented::verify`] |
+//!
+//! A secret that its digest accepts costs no verification, because the reply says as much as the time. A client that
+//! registers itself, and is never refused, can therefore not use up the processor.
 
 use core::fmt;
 
-use oauth_types::Secret;
+use oauth_types::{Secret, UnixTime};
 use serde::{Deserialize, Serialize};
 
 use crate::client_auth_record::ClientAuthRecord;
@@ -145,7 +148,7 @@ pub trait SecretVerifier: Send + Sync {
     /// [`InvalidSecretHash`] when the hash is malformed or of an unsupported algorithm.
     fn verify(&self, hash: &str, secret: &Secret) -> Result<bool, InvalidSecretHash>;
 
-    /// Returns the hash that stands in for the missing one of unknown clients and of clients without a hash.
+    /// Returns the hash to verify for unknown clients, and for wrong secrets of clients without a hash.
     ///
     /// Make it at start-up from a random text, with the algorithm and the parameters (memory, passes, lanes; or the
     /// cost of bcrypt) of the stored hashes. Otherwise the time of the reply tells which clients exist. If the stored
@@ -172,7 +175,7 @@ pub trait SecretVerifier: Send + Sync {
 ///     verifier: Arc<dyn SecretVerifier>,
 ///     now: UnixTime,
 /// ) -> Result<Verified, ClientAuthError> {
-///     let check = presented.secret_check(record.as_ref());
+///     let check = presented.secret_check(record.as_ref(), now);
 ///     // With tokio: `spawn_blocking(move || check.run(&*verifier)).await`.
 ///     let presented = thread::spawn(move || check.run(&*verifier)).join().expect("the verifier panicked");
 ///     presented.verify(record.as_ref(), &["https://as.example"], now)
@@ -183,27 +186,34 @@ pub trait SecretVerifier: Send + Sync {
 pub struct SecretCheck {
     presented: Presented,
     hash: Option<SecretHash>,
+    is_needed: bool,
 }
 
 impl SecretCheck {
-    pub(crate) fn new(presented: Presented, registered: Option<&ClientAuthRecord>) -> Self {
+    pub(crate) fn new(
+        presented: Presented,
+        registered: Option<&ClientAuthRecord>,
+        now: UnixTime,
+    ) -> Self {
         let hash = registered.and_then(|record| record.secret_hash.clone());
-        Self { presented, hash }
+        let is_needed = presented.needs_hash_check(registered, now);
+        Self { presented, hash, is_needed }
     }
 
-    /// Returns `true` if a secret is presented, so that [`run`](Self::run) verifies a hash.
+    /// Returns `true` if [`run`](Self::run) verifies a hash.
     ///
-    /// The answer depends on the request alone.
+    /// It is `false` if no secret is presented, or the digest in the record accepts it.
     #[must_use]
-    pub fn is_needed(&self) -> bool {
-        self.presented.secret().is_some()
+    pub const fn is_needed(&self) -> bool {
+        self.is_needed
     }
 
-    /// Verifies the secret against the client's hash or else the decoy: once, or not at all if none is presented.
+    /// Verifies the secret against the client's hash or else the decoy: once, or not at all if it is not needed.
     pub fn run(self, verifier: &dyn SecretVerifier) -> Presented {
-        let Self { presented, hash } = self;
+        let Self { presented, hash, is_needed } = self;
         // A-AUTHN-5
-        let Some(secret) = presented.secret().map(Secret::new) else { return presented };
+        let Some(secret) = presented.secret().filter(|_| is_needed) else { return presented };
+        let secret = Secret::new(secret);
         let outcome = verifier
             .verify(hash.as_ref().map_or_else(|| verifier.decoy(), SecretHash::as_str), &secret);
         presented.with_hash_check(HashCheck { hash, outcome })

@@ -34,6 +34,7 @@ use http::header::AUTHORIZATION;
 use oauth_types::ClientAssertionType;
 use oauth_types::{AuthMethod, ClientId, FormPairs, Repeated, Secret, SecretDigest, UnixTime};
 
+use crate::authenticated::Authenticated;
 use crate::basic::{BasicCredentials, InvalidBasic};
 use crate::client_auth_record::ClientAuthRecord;
 use crate::credential::Proof;
@@ -85,39 +86,14 @@ pub enum Verified {
 pub struct Presented {
     client_id: ClientId,
     proof: Proof,
+    /// Digest of the presented secret; `None` if there is none or it is empty.
+    digest: Option<SecretDigest>,
     /// Outcome of the host's verifier, if it was used.
     hash_check: Option<HashCheck>,
 }
 
 /// Stand-in for an absent digest, which is the digest of no known text.
 const NO_SECRET: SecretDigest = SecretDigest::from_bytes([0; 32]);
-
-/// Authenticated client (RFC 6749 §2.3); only [`Presented::verify`] yields one.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Authenticated {
-    client_id: ClientId,
-    method: AuthMethod,
-}
-
-impl Authenticated {
-    /// Returns the client identifier.
-    #[must_use]
-    pub const fn client_id(&self) -> &ClientId {
-        &self.client_id
-    }
-
-    /// Returns the method with which the client authenticated.
-    #[must_use]
-    pub const fn method(&self) -> &AuthMethod {
-        &self.method
-    }
-
-    /// Returns `true` if the client proved that it holds a secret or a private key (RFC 6749 §2.1).
-    #[must_use]
-    pub fn is_confidential(&self) -> bool {
-        self.method != AuthMethod::None
-    }
-}
 
 impl Presented {
     /// Parses the client authentication of a request: the `Authorization` header and the form body.
@@ -166,8 +142,9 @@ impl Presented {
         Ok(Self::new(client_id, proof))
     }
 
-    const fn new(client_id: ClientId, proof: Proof) -> Self {
-        Self { client_id, proof, hash_check: None }
+    fn new(client_id: ClientId, proof: Proof) -> Self {
+        let digest = proof.secret().map(SecretDigest::of);
+        Self { client_id, proof, digest, hash_check: None }
     }
 
     #[cfg(feature = "jwt")]
@@ -204,12 +181,39 @@ impl Presented {
     /// It is `false` for a public client (RFC 6749 §2.1).
     #[must_use]
     pub fn has_credentials(&self) -> bool {
-        self.is_assertion() || self.secret().is_some()
+        self.is_assertion() || self.digest.is_some()
     }
 
     /// Returns the presented secret; `None` if it is empty.
     pub(crate) fn secret(&self) -> Option<&str> {
         self.proof.secret()
+    }
+
+    fn is_digest_right(&self, record: &ClientAuthRecord) -> bool {
+        let (stored, presented) = (record.secret, self.digest);
+        // An empty secret is refused even if a host stored the digest of one.
+        stored.unwrap_or(NO_SECRET).equals(&presented.unwrap_or(NO_SECRET)) && presented.is_some()
+    }
+
+    /// Returns `true` if a secret is presented that does not authenticate the client without a hash.
+    pub(crate) fn needs_hash_check(
+        &self,
+        registered: Option<&ClientAuthRecord>,
+        now: UnixTime,
+    ) -> bool {
+        let nobody = ClientAuthRecord::new(self.method()).with_secret(NO_SECRET);
+        let record = registered.unwrap_or(&nobody);
+        let is_digest_right = self.is_digest_right(record);
+        let is_accepted = match record.method {
+            AuthMethod::None => matches!(self.proof, Proof::Nothing | Proof::Body(_)),
+            _ => {
+                is_digest_right
+                    && record.secret_hash.is_none()
+                    && record.method == self.method()
+                    && !record.secret_has_expired(now)
+            }
+        };
+        self.digest.is_some() && !is_accepted
     }
 
     pub(crate) fn with_hash_check(self, check: HashCheck) -> Self {
@@ -239,15 +243,15 @@ impl Presented {
     ///
     /// It is for async programs, which run the [`SecretCheck`] on a thread for blocking work and then call
     /// [`verify`](Self::verify); others call [`verify_with`](Self::verify_with).
-    pub fn secret_check(self, registered: Option<&ClientAuthRecord>) -> SecretCheck {
-        SecretCheck::new(self, registered)
+    pub fn secret_check(self, registered: Option<&ClientAuthRecord>, now: UnixTime) -> SecretCheck {
+        SecretCheck::new(self, registered, now)
     }
 
     /// Verifies the credentials as [`verify`](Self::verify) does, with secrets that are stored as password hashes.
     ///
-    /// The verifier is used exactly once for each presented secret, whatever is stored, and an unknown client costs
-    /// the decoy. It takes tens of milliseconds: limit the peer's attempts before, and do not call this on a thread of
-    /// an async runtime ([`secret_check`](Self::secret_check)).
+    /// The verifier is used exactly once for each presented secret, of a known client or not, unless the digest in the
+    /// record already accepts it. It takes tens of milliseconds: limit the peer's attempts before, and do not call this
+    /// on a thread of an async runtime ([`secret_check`](Self::secret_check)).
     ///
     /// # Errors
     ///
@@ -260,7 +264,7 @@ impl Presented {
         audience: &[&str],
         now: UnixTime,
     ) -> Result<Verified, ClientAuthError> {
-        self.secret_check(registered).run(verifier).verify(registered, audience, now)
+        self.secret_check(registered, now).run(verifier).verify(registered, audience, now)
     }
 
     /// Verifies the credentials against the client's record, or `None` for an unknown client.
@@ -317,11 +321,7 @@ impl Presented {
     ) -> Result<Verified, Reason> {
         let presented = self.method();
         // Digests are compared and signatures verified whatever else is wrong.
-        let shown = self.secret().map(SecretDigest::of);
-        // An empty secret is refused even if a host stored the digest of one.
-        let is_digest_right =
-            record.secret.unwrap_or(NO_SECRET).equals(&shown.unwrap_or(NO_SECRET))
-                && shown.is_some();
+        let is_digest_right = self.is_digest_right(record);
         #[cfg(feature = "jwt")]
         let asserted = match &self.proof {
             Proof::Assertion(assertion) => {
@@ -343,12 +343,11 @@ impl Presented {
                 if record.secret.is_none() && record.secret_hash.is_none() {
                     return Err(Reason::NoStoredSecret);
                 }
-                // A-AUTHN-6
-                if record.secret_expires_at.is_some_and(|end| now >= end) {
+                if record.secret_has_expired(now) {
                     return Err(Reason::ExpiredSecret);
                 }
                 let is_right = match &record.secret_hash {
-                    Some(hash) if shown.is_some() => {
+                    Some(hash) if self.digest.is_some() => {
                         let check = self.hash_check.as_ref();
                         let outcome = check.and_then(|check| check.outcome_for(hash));
                         outcome.ok_or(Reason::NoSecretVerifier)?
@@ -367,12 +366,12 @@ impl Presented {
                     return Err(Reason::NoStoredKeys);
                 }
                 let unused = asserted.ok_or(Reason::WrongMethod)??;
-                let client = Authenticated { client_id: self.client_id, method };
+                let client = Authenticated::new(self.client_id, method);
                 let (key, until) = (*unused.key(), unused.until());
                 return Ok(Verified::FirstUse(FirstUse::new(client, key, until)));
             }
             _ => return Err(Reason::WrongMethod),
         }
-        Ok(Verified::Done(Authenticated { client_id: self.client_id, method }))
+        Ok(Verified::Done(Authenticated::new(self.client_id, method)))
     }
 }
