@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | the peer is admitted ([`Environment::admit`]) | RFC 6749 §10.10 | 429 |
 //! | the client is looked up, and its `jwks_uri` if it presents an assertion | A-CIMD-1 | 503 |
+//! | a secret is verified if no digest accepts it ([`Environment::verify_secret`]) | A-AUTHN-5 | 500, 503 |
 //! | the credentials are valid, and their method is accepted | A-AUTHN-4 to A-AUTHN-8, A-META-4 | `invalid_client` |
 //! | an assertion is used for the first time | A-AUTHN-9 | `invalid_client` |
 
@@ -101,17 +102,18 @@ async fn with_keys<E: Environment>(
 }
 
 /// Authenticates a client by the credentials of its request, including the replay check.
-pub(crate) async fn authenticate(
+pub(crate) async fn authenticate<E: Environment>(
     config: &Config,
-    store: &impl Store,
+    env: &E,
     presented: Presented,
     client: Option<&ClientRecord>,
     now: UnixTime,
 ) -> Result<Authenticated, Refusal> {
     let client = client.filter(|client| !client.is_forgotten(now));
     let registered = client.map(|client| client.authentication_for(&presented));
-    let verified = verify(config, presented, registered.as_deref(), now)?;
-    let client = first_use(store, verified, now).await?;
+    let counted = Counted::OfClient;
+    let verified = verify(config, env, presented, (registered.as_deref(), counted), now).await?;
+    let client = first_use(env.store(), verified, now).await?;
     // A-AUTHN-4, A-META-4: a method that is no longer accepted is answered like a wrong secret.
     if !config.auth_methods.contains(client.method()) {
         return Err(Refusal::unauthenticated(ClientAuthError::new(Reason::WrongMethod)));
@@ -120,23 +122,45 @@ pub(crate) async fn authenticate(
 }
 
 /// Authenticates a resource server by its entry in the configuration.
-pub(crate) async fn authenticate_as(
+pub(crate) async fn authenticate_as<E: Environment>(
     config: &Config,
-    store: &impl Store,
+    env: &E,
     presented: Presented,
     registered: Option<&ClientAuthRecord>,
     now: UnixTime,
 ) -> Result<Authenticated, Refusal> {
-    let verified = verify(config, presented, registered, now)?;
-    first_use(store, verified, now).await
+    let counted = Counted::OfPeer;
+    let verified = verify(config, env, presented, (registered, counted), now).await?;
+    first_use(env.store(), verified, now).await
 }
 
-fn verify(
+/// Attempts that the host counts together, as [`Attempt::client_id`] says.
+#[derive(Clone, Copy)]
+enum Counted {
+    /// Attempts of a peer to authenticate as one client.
+    OfClient,
+    /// Attempts of a peer, for resource servers.
+    OfPeer,
+}
+
+async fn verify<E: Environment>(
     config: &Config,
+    env: &E,
     presented: Presented,
-    registered: Option<&ClientAuthRecord>,
+    (registered, counted): (Option<&ClientAuthRecord>, Counted),
     now: UnixTime,
 ) -> Result<Verified, Refusal> {
+    let check = presented.secret_check(registered, now);
+    let presented = if check.is_needed() {
+        let client_id = match counted {
+            Counted::OfClient => Some(check.client_id().clone()),
+            Counted::OfPeer => None,
+        };
+        let attempt = Attempt { client_id: client_id.as_ref(), has_credentials: true };
+        env.verify_secret(check, &attempt).await?
+    } else {
+        check.skip()
+    };
     // Older clients use the token endpoint as the audience, even when they call another endpoint.
     let audience = [config.issuer.as_str(), config.token.as_str()];
     presented.verify(registered, &audience, now).map_err(Refusal::unauthenticated)

@@ -2,9 +2,9 @@
 //!
 //! | endpoint | methods that it calls, in this order |
 //! |---|---|
-//! | `token` | `admit`, `store`, `client_document` and `client_keys` if needed, `entropy`, last a note of the outcome |
+//! | `token` | `admit`, `store`, `client_document`, `client_keys` and `verify_secret` if needed, `entropy`, last a note of the outcome |
 //! | [`revoke`](crate::revoke()) | the same without `entropy` and `client_used` |
-//! | [`introspect`](crate::introspect()) | `admit`, `store`, `record_failure` |
+//! | [`introspect`](crate::introspect()) | `admit`, `verify_secret` if needed, `store`, `record_failure` |
 //! | [`register`](crate::register()) | [`admit_registration`](Environment::admit_registration), `entropy`, `store` |
 //! | [`find_client`], for the authorization endpoint | `store`, `client_document` |
 //!
@@ -14,11 +14,13 @@
 use core::future::ready;
 use core::time::Duration;
 
+use client_auth::{Presented, SecretCheck};
 use oauth_types::{ClientId, ClientMetadataUrl, Entropy, JwkSet};
 
 use crate::client_error::{ClientUnavailable, DocumentRefused};
 use crate::client_keys::KeysNeeded;
 use crate::config::Config;
+use crate::refusal::Refusal;
 use crate::store::{ClientRecord, Store};
 
 /// Host of one request, as the token, revocation and other endpoints need it.
@@ -81,6 +83,48 @@ pub trait Environment: Sync {
         _needed: &KeysNeeded<'_>,
     ) -> impl Future<Output = Result<JwkSet, DocumentRefused>> + Send {
         ready(Err(DocumentRefused::Forbidden))
+    }
+
+    /// Verifies a presented secret where clients' secrets are stored as password hashes (argon2, bcrypt).
+    ///
+    /// Call [`SecretCheck::run`] with your [`SecretVerifier`](client_auth::SecretVerifier) on a thread for blocking work,
+    /// and bound how many run at once. It is called only after [`admit`](Self::admit), and only for a secret that no
+    /// digest accepts. If the check had to wait for its turn, call `admit` again, because others of the peer may have
+    /// failed meanwhile. By default nothing is verified, and a client with a hash is answered with 500
+    /// ([`Reason::NoSecretVerifier`](client_auth::Reason::NoSecretVerifier)). The request may be cancelled meanwhile;
+    /// nothing has changed then.
+    ///
+    /// ```
+    /// # use authorization_server::{Environment, MemoryStore};
+    /// use authorization_server::{Attempt, Refusal};
+    /// use client_auth::{Presented, SecretCheck, SecretVerifier};
+    /// # use oauth_types::Entropy;
+    ///
+    /// struct Host {
+    ///     store: MemoryStore,
+    ///     verifier: Box<dyn SecretVerifier>,
+    /// }
+    ///
+    /// impl Environment for Host {
+    /// #     type Store = MemoryStore;
+    /// #     fn store(&self) -> &MemoryStore { &self.store }
+    /// #     fn entropy<const N: usize>(&self) -> Option<Entropy<N>> { None }
+    ///     // On a thread of its own for each request; with tokio, use `spawn_blocking`.
+    ///     async fn verify_secret(&self, check: SecretCheck, _: &Attempt<'_>) -> Result<Presented, Refusal> {
+    ///         Ok(check.run(&*self.verifier))
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] when it could not be run, such as [`Refusal::late`].
+    fn verify_secret(
+        &self,
+        check: SecretCheck,
+        _attempt: &Attempt<'_>,
+    ) -> impl Future<Output = Result<Presented, Refusal>> + Send {
+        ready(Ok(check.skip()))
     }
 
     /// Admits an attempt at client authentication, before the secret is compared.

@@ -52,7 +52,7 @@ async fn find<E: Environment>(
     let asker = config.resource_servers.iter().find(|it| it.client_id == *presented.client_id());
     // A-INT-1
     let registered = asker.map(|asker| &asker.authentication);
-    authenticate_as(config, env.store(), presented, registered, now).await?;
+    authenticate_as(config, env, presented, registered, now).await?;
     let token = form.get("token").ok_or_else(|| Refusal::missing("token"))?;
     // The caller was authenticated by this entry, so the entry exists.
     let asker = asker.ok_or_else(|| Refusal::missing("client_id"))?;

@@ -88,7 +88,7 @@ impl Refusal {
         Self::new(cause, json_response_uncached(StatusCode::BAD_REQUEST, body))
     }
 
-    /// Returns 401 for failed client authentication, or 400 for several credentials at once.
+    /// Returns 401 for failed client authentication, 400 for several credentials at once, or 500 for a fault of the host.
     pub(crate) fn unauthenticated(error: ClientAuthError) -> Self {
         Self::new(Cause::Client(error.reason()), error.into_response())
     }
@@ -170,9 +170,9 @@ impl Refusal {
         refusal
     }
 
-    /// Returns `true` if client authentication failed, as it does for a guessed secret.
-    pub(crate) const fn is_failed_authentication(&self) -> bool {
-        matches!(self.cause, Cause::Client(_))
+    /// Returns `true` if client authentication failed, as it does for a guessed secret, and not by the host's fault.
+    pub(crate) fn is_failed_authentication(&self) -> bool {
+        matches!(self.cause, Cause::Client(_)) && !self.is_failure()
     }
 
     /// Returns `true` if the code or token of the request is unknown, as a made-up one is.

@@ -48,7 +48,7 @@ async fn end_grant<E: Environment>(
     now: UnixTime,
 ) -> Result<(), Refusal> {
     // A-REV-1
-    let client = authenticate(config, env.store(), presented, record, now).await?;
+    let client = authenticate(config, env, presented, record, now).await?;
     let token = form.get("token").ok_or_else(|| Refusal::missing("token"))?;
     match family_of(config, env, &client, token, now).await? {
         Some(family) => env.store().revoke_family(&family, now).await.map_err(Refusal::store),

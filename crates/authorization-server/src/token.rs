@@ -111,7 +111,7 @@ async fn grant<E: Environment>(
     now: UnixTime,
 ) -> Result<Response<Bytes>, Refusal> {
     let Parsed { form, grant_type, presented, proof } = request;
-    let client = authenticate(config, env.store(), presented, record, now).await?;
+    let client = authenticate(config, env, presented, record, now).await?;
     let metadata = record.map(|record| &record.metadata);
     // A-TOKEN-7: without `grant_types` a client uses authorization codes (RFC 7591 §2).
     let grants = metadata.and_then(|metadata| metadata.grant_types.as_deref());

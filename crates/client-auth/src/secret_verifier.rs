@@ -14,7 +14,7 @@
 
 use core::fmt;
 
-use oauth_types::{Secret, UnixTime};
+use oauth_types::{ClientId, Secret, UnixTime};
 use serde::{Deserialize, Serialize};
 
 use crate::client_auth_record::ClientAuthRecord;
@@ -198,6 +198,12 @@ impl SecretCheck {
         let hash = registered.and_then(|record| record.secret_hash.clone());
         let is_needed = presented.needs_hash_check(registered, now);
         Self { presented, hash, is_needed }
+    }
+
+    /// Returns the client that the request names; not authenticated yet.
+    #[must_use]
+    pub const fn client_id(&self) -> &ClientId {
+        self.presented.client_id()
     }
 
     /// Returns `true` if [`run`](Self::run) verifies a hash.

@@ -20,6 +20,7 @@ mod rate;
 mod reading;
 mod reply;
 mod routes;
+mod secrets;
 mod serve;
 mod server;
 mod signal;

@@ -34,6 +34,7 @@ use crate::rate::{RateLimits, Rates};
 use crate::reading::{Deadlines, whole};
 use crate::reply::{answer, page_answer, page_panicked, panicked, refused};
 use crate::routes::route_exactly;
+use crate::secrets::Secrets;
 use crate::sweeper::Sweeper;
 
 /// Authorization server, made of a configuration, a store and the host's login.
@@ -51,6 +52,7 @@ pub struct AuthorizationServer<S, L> {
     login_routes: Router,
     documents: Option<Arc<dyn ClientDocuments>>,
     reach: Reach,
+    secrets: Option<Secrets>,
 }
 
 impl<S, L> core::fmt::Debug for AuthorizationServer<S, L> {
@@ -71,6 +73,7 @@ struct Server<S, L> {
     sweeper: Sweeper,
     retries: ConsentRetries,
     documents: Option<Arc<Documents>>,
+    secrets: Option<Secrets>,
 }
 
 type Shared<S, L> = State<Arc<Server<S, L>>>;
@@ -108,6 +111,7 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
             login_routes: Router::new(),
             documents: WebDocuments::or_none(),
             reach: Reach::default(),
+            secrets: None,
         }
     }
 
@@ -200,6 +204,7 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
             template,
             sweeper: Sweeper::default(),
             retries: ConsentRetries::default(),
+            secrets: self.secrets,
         };
         let server = Arc::new(server);
         let endpoints = Self::endpoints(&paths).with_state(Arc::clone(&server));

@@ -34,7 +34,10 @@ async fn are_kept<S: Store>(store: &S) -> Result<(), Broken> {
 pub async fn a_client_is_read_back_as_it_was_stored<S: Store>(store: &S) -> Result<(), Broken> {
     let mut operators = operators(2)?;
     operators.authentication = client_auth::ClientAuthRecord::public();
-    for client in [client(1)?, operators] {
+    let mut hashed = client(3)?;
+    hashed.authentication =
+        hashed.authentication.with_secret_hash("$argon2id$v=19$m=8,t=1,p=1$c2FsdA$aGFzaA");
+    for client in [client(1)?, operators, hashed] {
         same(store.create_client(client.clone(), after(0)).await?, CreateOutcome::Created)?;
         same(store.read_client(&client.client_id).await?, Some(client))?;
     }

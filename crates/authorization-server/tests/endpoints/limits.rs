@@ -42,16 +42,20 @@ impl Limits {
         self.record(kind, &text(attempt))
     }
 
+    pub(crate) fn verifies(&self, attempt: &Attempt<'_>) {
+        let _ = self.record("verification", &text(attempt));
+    }
+
     pub(crate) fn used(&self, client: &ClientRecord) {
         let _ = self.record("used", &format!(" {}", client.client_id));
     }
 
-    fn refuse(&self, kind: &'static str) {
+    pub(crate) fn refuse(&self, kind: &'static str) {
         *self.refused.lock().unwrap() = kind;
     }
 
     /// What was asked and told since the last call.
-    fn take(&self) -> Vec<String> {
+    pub(crate) fn take(&self) -> Vec<String> {
         core::mem::take(&mut *self.seen.lock().unwrap())
     }
 }

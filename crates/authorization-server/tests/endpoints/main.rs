@@ -27,6 +27,7 @@ mod published_keys;
 mod races;
 mod register;
 mod remembered;
+mod secret_hash;
 mod server;
 mod thefts;
 mod token;

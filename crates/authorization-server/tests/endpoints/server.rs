@@ -10,6 +10,7 @@ use authorization_server::{
     Refusal, ServerKey, ServerKeys, Store, introspect, register, revoke, token,
 };
 use bytes::Bytes;
+use client_auth::{Presented, SecretCheck};
 pub(crate) use futures::executor::block_on;
 use http::header::{CONTENT_TYPE, COOKIE};
 use http::{Method, Request, StatusCode};
@@ -22,6 +23,7 @@ use serde_json::{Value, json};
 pub(crate) use crate::answer::Answer;
 use crate::limits::Limits;
 use crate::pages::Login;
+use crate::secret_hash::Hashes;
 use crate::web::Web;
 
 pub(crate) const REDIRECT: &str = "https://app.example/cb?keep=a%20b";
@@ -33,6 +35,8 @@ pub(crate) struct Server<S = MemoryStore> {
     pub(crate) login: Login,
     pub(crate) web: Web,
     pub(crate) limits: Limits,
+    /// Verifier of hashed secrets, if the host has one.
+    pub(crate) hashes: Option<Hashes>,
     seconds: AtomicU64,
 }
 
@@ -55,6 +59,7 @@ pub(crate) fn server_on<S>(store: &Arc<S>, config: Config) -> Server<S> {
         login: Login::default(),
         web: Web::default(),
         limits: Limits::default(),
+        hashes: None,
         seconds: AtomicU64::new(NOW.as_secs()),
     }
 }
@@ -100,6 +105,20 @@ impl<S: Store> Environment for Server<S> {
 
     async fn client_keys(&self, needed: &KeysNeeded<'_>) -> Result<JwkSet, DocumentRefused> {
         KeysNeeded::read(&self.web.fetch(needed.url())?)
+    }
+
+    async fn verify_secret(
+        &self,
+        check: SecretCheck,
+        attempt: &Attempt<'_>,
+    ) -> Result<Presented, Refusal> {
+        match &self.hashes {
+            Some(hashes) => {
+                self.limits.verifies(attempt);
+                hashes.run(check).await
+            }
+            None => Ok(check.skip()),
+        }
     }
 
     fn admit(&self, attempt: &Attempt<'_>) -> Result<(), Duration> {

@@ -7,6 +7,7 @@ use authorization_server::{
 };
 use authorization_server::{ClientRecord, DocumentRefused, KeysNeeded};
 use bytes::Bytes;
+use client_auth::{Presented, SecretCheck};
 use http::{Request, Response};
 use oauth_types::Entropy;
 use oauth_types::{ClientMetadataUrl, JwkSet};
@@ -46,6 +47,17 @@ impl<S: Store, L: Sync, B: Sync> Environment for Host<'_, S, L, B> {
             return Err(DocumentRefused::Forbidden);
         };
         documents.keys(needed, self.server.rates.network(self.request)).await
+    }
+
+    async fn verify_secret(
+        &self,
+        check: SecretCheck,
+        attempt: &Attempt<'_>,
+    ) -> Result<Presented, Refusal> {
+        match &self.server.secrets {
+            Some(secrets) => secrets.verify(check, || self.admit(attempt)).await,
+            None => Ok(check.skip()),
+        }
     }
 
     fn admit(&self, attempt: &Attempt<'_>) -> Result<(), Duration> {

@@ -1,9 +1,11 @@
 //! Settings of the server besides its configuration: pages, limits and proxies.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use authorization_server::{InvalidConfig, Store};
 use axum::Router;
+use client_auth::{InvalidSecretHash, SecretVerifier};
 
 use super::AuthorizationServer;
 use crate::clock::Clock;
@@ -12,6 +14,7 @@ use crate::page::{ConsentPage, Template};
 use crate::peer::TrustedProxies;
 use crate::rate::RateLimits;
 use crate::reading::Deadlines;
+use crate::secrets::Secrets;
 
 impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
     /// Sets the description of a scope on the consent page.
@@ -63,6 +66,37 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
     pub fn with_clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
+    }
+
+    /// Sets the verifier of client secrets that the store, or the configuration of a resource server, keeps as password
+    /// hashes (argon2, bcrypt).
+    ///
+    /// It runs on threads for blocking work, once for each processor at once, after the limits of the peer
+    /// ([`RateLimits::failures`]) have admitted the attempt. A verification that has begun goes on if the client hangs
+    /// up. Every secret that is refused costs one, so a server on which all clients have digests needs none.
+    ///
+    /// ```
+    /// # use authorization_server::MemoryStore;
+    /// # use mcp_authz_axum::{AuthorizationServer, DemoLogin};
+    /// use client_auth::{InvalidSecretHash, SecretVerifier};
+    ///
+    /// # fn f(
+    /// #     server: AuthorizationServer<MemoryStore, DemoLogin>,
+    /// #     argon2_hashes: impl SecretVerifier + 'static,
+    /// # ) -> Result<(), InvalidSecretHash> {
+    /// let server = server.with_secret_verifier(argon2_hashes)?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidSecretHash`] when the verifier cannot read its own decoy.
+    pub fn with_secret_verifier(
+        mut self,
+        verifier: impl SecretVerifier + 'static,
+    ) -> Result<Self, InvalidSecretHash> {
+        self.secrets = Some(Secrets::new(Arc::new(verifier))?);
+        Ok(self)
     }
 
     /// Sets the deadlines of requests.

@@ -8,6 +8,7 @@ mod consent;
 mod documents;
 mod dyn_login;
 mod fetching;
+mod hashes;
 mod host;
 mod lanes;
 mod login_routes;

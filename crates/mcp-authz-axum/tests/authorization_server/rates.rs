@@ -55,7 +55,12 @@ pub(crate) async fn register(server: &Server, from: From<'_>) -> Answer {
     post(server, "/register", "application/json", METADATA, from).await
 }
 
-async fn with_secret(server: &Server, client: &str, secret: &str, from: From<'_>) -> Answer {
+pub(crate) async fn with_secret(
+    server: &Server,
+    client: &str,
+    secret: &str,
+    from: From<'_>,
+) -> Answer {
     let form = format!("grant_type=client_credentials&client_id={client}&client_secret={secret}");
     post(server, "/token", "application/x-www-form-urlencoded", &form, from).await
 }

@@ -159,6 +159,14 @@ fn the_format_of_version_1() {
         family(None).access.body().unwrap().as_str(),
         r#"{"v":1,"scopes":"files:read files:write"}"#
     );
+    let mut hashed = client();
+    hashed.authentication = ClientAuthRecord::new(AuthMethod::None).with_secret_hash("$2b$12$x");
+    (hashed.redirect_uris, hashed.metadata) = (Vec::new(), ClientMetadata::new(&[]));
+    let hashed_text = hashed.body().unwrap();
+    assert!(hashed_text.as_str().starts_with(
+        r#"{"v":1,"authentication":{"method":"none","secret":null,"secret_expires_at":null,"secret_hash":"$2b$12$x"},"redirect_uris":[],"#
+    ));
+    assert_eq!(read_client(&hashed_text).unwrap().authentication, hashed.authentication);
     let stored = r#"{"v":1,"authentication":{"method":"none","secret":null,"secret_expires_at":null},"redirect_uris":["https://app.example/cb"],"metadata":{"scope":"files:read"},"registered_at":1000000}"#;
     let read = read_client(&RecordBody::from_stored(stored)).unwrap();
     assert_eq!(read.authentication, ClientAuthRecord::public());
