@@ -3,7 +3,9 @@
 use xshell::cmd;
 
 use crate::workspace::{Error, Step, Workspace, run_steps};
-use crate::{browser, conformance, examples, fuzz, interleavings, interop, outside, test, timing};
+use crate::{
+    browser, conformance, examples, fuzz, guides, interleavings, interop, outside, test, timing,
+};
 
 /// Suites that need a tool, a browser, a database or another SDK.
 ///
@@ -17,6 +19,7 @@ const SUITES: &[Step] = &[
     ("two processes behind one issuer", examples::two_processes),
     ("every call to a store fails", faults),
     ("programs of users, from the pages alone", outside::run),
+    ("servers protected by the diffs of a guide", |workspace| guides::run(workspace, false)),
     ("interop with the official SDKs", interop::run),
     ("official conformance suite", |workspace| conformance::run(workspace, None)),
     ("pages in a browser", browser::run),

@@ -111,7 +111,7 @@ pub(crate) fn two_processes(workspace: &Workspace) -> Result<(), Error> {
 
 /// Returns ports that are free at this moment.
 #[expect(clippy::disallowed_methods, reason = "asks the system for ports")]
-fn free_ports() -> Result<[u16; 6], Error> {
+pub(crate) fn free_ports() -> Result<[u16; 6], Error> {
     let mut listeners = Vec::new();
     let mut ports = [0; 6];
     for port in &mut ports {

@@ -11,6 +11,7 @@ mod conformance;
 mod deps;
 mod examples;
 mod fuzz;
+mod guides;
 mod interleavings;
 mod interop;
 mod load;
@@ -92,6 +93,16 @@ enum Command {
         /// Only this target
         #[arg(long)]
         target: Option<String>,
+    },
+    /// Protect the servers of tests/guides with their diffs, and log in at each
+    ///
+    /// Six unlike servers on rmcp, without authorization, and for each a diff of at most twelve changed lines. The
+    /// servers are copied to target/guides and run as they are, then with their diffs: a request without a token is
+    /// refused, a client logs in and calls a tool, other routes answer as before.
+    Guides {
+        /// Rewrite the two lock files of tests/guides
+        #[arg(long)]
+        bless: bool,
     },
     /// Run the token renewal in every interleaving of its tasks
     ///
@@ -190,6 +201,7 @@ fn run(command: &Command) -> Result<(), Error> {
         Command::Deps { build_times: true, .. } => deps::build_times(&workspace),
         Command::Deps { bless, .. } => deps::run(&workspace, *bless),
         Command::Fuzz { seconds, target } => fuzz::run(&workspace, *seconds, target.as_deref()),
+        Command::Guides { bless } => guides::run(&workspace, *bless),
         Command::Interleavings => interleavings::run(&workspace),
         Command::Interop => interop::run(&workspace),
         Command::Package => package::run(&workspace),

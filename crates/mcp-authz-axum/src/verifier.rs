@@ -52,6 +52,28 @@ impl fmt::Display for VerifierUnavailable {
 impl core::error::Error for VerifierUnavailable {}
 
 /// Finds the facts about a token: by look-up, by signature, or by introspection.
+///
+/// Several layers share a verifier, with the keys and answers that it has cached, in an [`Arc`]:
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use axum::Router;
+/// use mcp_authz_axum::{ProtectLayer, TokenVerifier};
+/// use resource_server::{OperationScopes, Resource};
+///
+/// fn protect(
+///     [files, mail]: [Router; 2],
+///     [files_at, mail_at]: [Resource; 2],
+///     verifier: impl TokenVerifier,
+/// ) -> Result<Router, oauth_types::InvalidScope> {
+///     let verifier = Arc::new(verifier);
+///     let scopes = OperationScopes::new("files:read")?;
+///     let files = files.layer(ProtectLayer::new(files_at, Arc::clone(&verifier), scopes));
+///     let scopes = OperationScopes::new("mail:read")?;
+///     Ok(files.merge(mail.layer(ProtectLayer::new(mail_at, verifier, scopes))))
+/// }
+/// ```
 pub trait TokenVerifier: Send + Sync + 'static {
     /// Returns the facts about a token, or `None` if it is unknown, forged or revoked.
     ///
@@ -61,6 +83,16 @@ pub trait TokenVerifier: Send + Sync + 'static {
         token: &Secret,
         now: UnixTime,
     ) -> impl Future<Output = Result<Option<Arc<AccessTokenInfo>>, VerifierUnavailable>> + Send;
+}
+
+impl<V: TokenVerifier> TokenVerifier for Arc<V> {
+    async fn verify(
+        &self,
+        token: &Secret,
+        now: UnixTime,
+    ) -> Result<Option<Arc<AccessTokenInfo>>, VerifierUnavailable> {
+        V::verify(self, token, now).await
+    }
 }
 
 /// Verifies tokens by look-up in the store of this project's authorization server, whatever their format.
