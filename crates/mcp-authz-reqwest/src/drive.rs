@@ -163,8 +163,8 @@ impl Host<'_> {
             at = %visit.authorization_endpoint().origin(),
             "sending the user to the authorization server"
         );
-        let (ended, brought) = (pin!(flow.ended()), pin!(flow.brought()));
-        match select(select(agent.visit(visit), ended), brought).await {
+        let (ended, other) = (pin!(flow.ended()), pin!(flow.session_of_another_program()));
+        match select(select(agent.visit(visit), ended), other).await {
             Either::Left((Either::Left((callback, _)), _)) => {
                 Ok(Visited::Callback(callback.map_err(Error::Visit)?))
             }
@@ -196,7 +196,7 @@ impl Host<'_> {
                 next.map_err(|error| Failure { error: Error::Flow(error), retry_after })?
             }
             Step::LoadCredentials(recall) => match self.store.load(&recall.key()).await {
-                Ok(kept) => recall.resume(flow.known(kept), now())?,
+                Ok(stored) => recall.resume(flow.known(stored), now())?,
                 Err(error) => {
                     warn!(%error, "stored credentials are not available");
                     recall.failed(now())?

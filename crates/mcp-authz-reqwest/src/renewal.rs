@@ -36,7 +36,7 @@ use crate::flight::{Join, Kind as _, Renewable};
 use crate::http_client::HttpClient;
 
 pub(crate) use end::Logout;
-use holdings::{Ended, Holdings, Wanted};
+use holdings::{Goal, Holdings, RenewalResult};
 use work::{Common, Epoch};
 pub(crate) use work::{Credentials, Flow, Login};
 
@@ -44,7 +44,7 @@ pub(crate) use work::{Credentials, Flow, Login};
 #[derive(Clone)]
 pub(crate) struct Renewal {
     common: Arc<Common>,
-    holdings: Renewable<Holdings, Wanted, Error>,
+    holdings: Renewable<Holdings, Goal, Error>,
 }
 
 /// Credentials that a request was sent with.
@@ -106,7 +106,7 @@ impl Renewal {
                 self.save_in_background();
             }
             if !is_restored {
-                self.renew(held.version, Wanted::Restore, None).await?;
+                self.renew(held.version, Goal::Restore, None).await?;
                 continue;
             }
             let Some(session) = held.session.as_ref().filter(|own| own.is_stale(now())) else {
@@ -118,10 +118,10 @@ impl Renewal {
             if !session.has_expired(now()) {
                 // The token is still valid, so no request waits for this refresh; `flush` does, because the program may
                 // end before the new refresh token is saved.
-                drop(self.join(held.version, Wanted::FreshToken, &mut None));
+                drop(self.join(held.version, Goal::FreshToken, &mut None));
                 return Ok(held);
             }
-            match self.renew(held.version, Wanted::FreshToken, None).await {
+            match self.renew(held.version, Goal::FreshToken, None).await {
                 Ok(_) => tried.refresh = true,
                 // The request is sent all the same: clocks differ, so the server may still accept the token.
                 Err(error) => failed = Some(error),
@@ -135,11 +135,11 @@ impl Renewal {
         loop {
             let (version, is_restored) =
                 self.holdings.with(|own, version| (version, own.is_restored));
-            let wanted = match is_restored {
-                true => Wanted::Login { challenge: None, by_user: true },
-                false => Wanted::Restore,
+            let goal = match is_restored {
+                true => Goal::Login { challenge: None, by_user: true },
+                false => Goal::Restore,
             };
-            match self.renew(version, wanted, None).await {
+            match self.renew(version, goal, None).await {
                 // The login that was joined belonged to a request. It had ended before the user asked for this one, or
                 // the budget of windows was spent, which does not apply to a login that the user asks for.
                 Err(Error::LoginEnded) if self.common.epoch() == epoch => continue,
@@ -200,14 +200,14 @@ impl Renewal {
         let mut noted = *tried;
         noted.note(&verdict);
         let mut permitted = None;
-        let wanted = match verdict {
+        let goal = match verdict {
             Verdict::Accepted => return Ok(Next::Done),
             Verdict::Unauthorized => {
-                let others = Wanted::login(None);
+                let others = Goal::login(None);
                 return self.unless_news(held.version, &others, Error::Unauthorized).await;
             }
             Verdict::GiveUp(error) => {
-                let others = Wanted::ScopeOfOthers(operation);
+                let others = Goal::ScopeOfOthers(operation);
                 let error = Error::InsufficientScope(error);
                 return self.unless_news(held.version, &others, error).await;
             }
@@ -220,21 +220,21 @@ impl Renewal {
             Verdict::Refresh if held.failed.is_some() => {
                 return Err(held.failed.unwrap_or(Error::Unauthorized));
             }
-            Verdict::Refresh => Wanted::FreshToken,
-            Verdict::Login { challenge } => Wanted::login(challenge),
+            Verdict::Refresh => Goal::FreshToken,
+            Verdict::Login { challenge } => Goal::login(challenge),
             Verdict::StepUp { scope, attempt, challenge } => {
                 permitted = Some(attempt);
-                Wanted::Scope { operation, scope, challenge }
+                Goal::Scope { operation, scope, challenge }
             }
         };
-        let by = match self.renew(held.version, wanted.clone(), permitted).await {
+        let by = match self.renew(held.version, goal.clone(), permitted).await {
             // The epoch is unchanged, so the user ended that login before this request needed one. Sent again, the
             // request begins its own.
             Err(Error::LoginEnded) if self.common.epoch() == epoch => return Ok(Next::Again),
             by => by?,
         };
         // C-SCOPE-6: a step-up for another operation does not count as an attempt of this one.
-        if !by.is_for(&wanted) {
+        if !by.is_for(&goal) {
             noted.step_ups = tried.step_ups;
         }
         *tried = noted;
@@ -261,7 +261,7 @@ impl Renewal {
     ///
     /// A renewal that is under way is waited for. One that has succeeded since the version `seen` leads to another
     /// pass.
-    async fn unless_news(&self, seen: u64, others: &Wanted, error: Error) -> Result<Next, Error> {
+    async fn unless_news(&self, seen: u64, others: &Goal, error: Error) -> Result<Next, Error> {
         loop {
             match self.holdings.news(seen, others) {
                 Some(Join::Changed(_)) => return Ok(Next::Again),
@@ -276,16 +276,16 @@ impl Renewal {
     async fn renew(
         &self,
         seen: u64,
-        wanted: Wanted,
+        goal: Goal,
         mut attempt: Option<Attempt>,
-    ) -> Result<Wanted, Error> {
+    ) -> Result<Goal, Error> {
         loop {
-            match self.join(seen, wanted.clone(), &mut attempt) {
+            match self.join(seen, goal.clone(), &mut attempt) {
                 Join::Changed(by) => return Ok(by),
                 Join::Failed(error) => return Err(error),
                 Join::Wait(by, landing) => match landing.await {
                     Ok(Ok(())) => return Ok(by),
-                    Ok(Err((failed, error))) if wanted.shares_failure(&failed) => {
+                    Ok(Err((failed, error))) if goal.shares_failure(&failed) => {
                         return Err(error);
                     }
                     // The failure is another renewal's; the next pass looks at the state again.
@@ -300,23 +300,18 @@ impl Renewal {
     ///
     /// The task goes on when the caller is dropped. While the gate is closed, no caller starts a renewal. A step-up
     /// that is started consumes the `attempt`.
-    fn join(
-        &self,
-        seen: u64,
-        wanted: Wanted,
-        attempt: &mut Option<Attempt>,
-    ) -> Join<Wanted, Error> {
+    fn join(&self, seen: u64, goal: Goal, attempt: &mut Option<Attempt>) -> Join<Goal, Error> {
         // C-TOKEN-8
         let (common, holdings) = (Arc::clone(&self.common), self.holdings.clone());
         let landing = Arc::clone(&self.common);
-        let (begun, landed) = (wanted.clone(), wanted.clone());
+        let (begun, landed) = (goal.clone(), goal.clone());
         let epoch = common.epoch();
         let server = common.server.without_query();
         let span = info_span!("oauth", server, what = begun.name());
         let at = monotonic();
         self.holdings.renew(
             seen,
-            wanted,
+            goal,
             |own| {
                 if let Some(error) = own.refusal(&begun, at) {
                     return Err(error);
@@ -325,14 +320,14 @@ impl Renewal {
                 let work = async move {
                     let work = common.work(&begun, attempt, session, &holdings, epoch);
                     let done = AssertUnwindSafe(work).catch_unwind().await;
-                    done.unwrap_or_else(|_| Ended::new(Err(Error::Panicked.into()), None))
+                    done.unwrap_or_else(|_| RenewalResult::new(Err(Error::Panicked.into()), None))
                 };
                 Ok(work.instrument(span))
             },
             |work| drop(tokio::spawn(work)),
-            move |own, ended| {
+            move |own, result| {
                 let is_over = landing.epoch().logouts != epoch.logouts;
-                own.land(Ended { is_over, ..ended }, &landed)
+                own.land(RenewalResult { is_over, ..result }, &landed)
             },
         )
     }

@@ -31,7 +31,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Listener {
     address: SocketAddr,
     port: Port,
-    desk: Desk,
+    logins: WaitingLogins,
     task: AbortHandle,
 }
 
@@ -43,10 +43,10 @@ struct Port(Arc<Mutex<Option<TcpListener>>>);
 
 /// Logins that wait for their callback.
 #[derive(Clone, Debug, Default)]
-struct Desk(Arc<Mutex<Vec<Waiting>>>);
+struct WaitingLogins(Arc<Mutex<Vec<WaitingLogin>>>);
 
 #[derive(Debug)]
-struct Waiting {
+struct WaitingLogin {
     listener: CallbackListener,
     callback: mpsc::Sender<String>,
 }
@@ -63,10 +63,10 @@ impl Listener {
             }
             bound => bound?,
         };
-        let (address, desk) = (listener.local_addr()?, Desk::default());
+        let (address, logins) = (listener.local_addr()?, WaitingLogins::default());
         let port = Port(Arc::new(Mutex::new(Some(listener))));
-        let task = tokio::spawn(answer_all(port.clone(), desk.clone())).abort_handle();
-        Ok(Self { address, port, desk, task })
+        let task = tokio::spawn(answer_all(port.clone(), logins.clone())).abort_handle();
+        Ok(Self { address, port, logins, task })
     }
 
     pub(super) const fn address(&self) -> SocketAddr {
@@ -78,11 +78,11 @@ impl Listener {
     /// The browser has its page by then, unless the write failed.
     pub(super) async fn callback(&self, listener: CallbackListener) -> String {
         let (callback, mut answered) = mpsc::channel(1);
-        self.desk.waiting().push(Waiting { listener, callback });
-        // Dropping this future closes the channel, and `Desk::waiting` removes closed entries.
+        self.logins.open().push(WaitingLogin { listener, callback });
+        // Dropping this future closes the channel, and `WaitingLogins::open` removes closed entries.
         match answered.recv().await {
             Some(callback) => callback,
-            // Does not occur, because the desk holds a sender until this receiver is dropped.
+            // Does not occur, because `WaitingLogins` holds a sender until this receiver is dropped.
             None => core::future::pending().await,
         }
     }
@@ -110,17 +110,17 @@ impl Port {
     }
 }
 
-impl Desk {
-    fn waiting(&self) -> MutexGuard<'_, Vec<Waiting>> {
+impl WaitingLogins {
+    fn open(&self) -> MutexGuard<'_, Vec<WaitingLogin>> {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.retain(|visit| !visit.callback.is_closed());
         waiting
     }
 
     /// Answers a request, and returns the sender of the login whose callback it is.
-    fn hear(&self, request: &CallbackRequest) -> (Heard, Option<mpsc::Sender<String>>) {
+    fn answer(&self, request: &CallbackRequest) -> (Heard, Option<mpsc::Sender<String>>) {
         let mut heard = request.answer(None);
-        for visit in self.waiting().iter() {
+        for visit in self.open().iter() {
             heard = request.answer(Some(&visit.listener));
             if heard.is_callback() {
                 return (heard, Some(visit.callback.clone()));
@@ -141,7 +141,7 @@ struct Connection {
 /// Browsers open connections ahead of need and leave them idle, and other programs may connect as well, so
 /// connections do not wait for each other. Above [`MAX_READING`] incomplete requests, the oldest connection is
 /// closed.
-async fn answer_all(port: Port, desk: Desk) {
+async fn answer_all(port: Port, logins: WaitingLogins) {
     let mut open = JoinSet::new();
     let mut reading: VecDeque<Connection> = VecDeque::new();
     loop {
@@ -159,18 +159,18 @@ async fn answer_all(port: Port, desk: Desk) {
             oldest.task.abort();
         }
         let has_asked = Arc::new(AtomicBool::new(false));
-        let task = open.spawn(answer(stream, desk.clone(), Arc::clone(&has_asked)));
+        let task = open.spawn(answer(stream, logins.clone(), Arc::clone(&has_asked)));
         reading.push_back(Connection { task, has_asked });
     }
 }
 
 /// Answers one connection, then passes the callback to its login.
-async fn answer(mut stream: TcpStream, desk: Desk, has_asked: Arc<AtomicBool>) {
+async fn answer(mut stream: TcpStream, logins: WaitingLogins, has_asked: Arc<AtomicBool>) {
     let Ok(Some(request)) = tokio::time::timeout(PATIENCE, read(&mut stream)).await else {
         return;
     };
     has_asked.store(true, Ordering::Relaxed);
-    let (heard, waits) = desk.hear(&request);
+    let (heard, waits) = logins.answer(&request);
     let write = async {
         stream.write_all(heard.reply().as_bytes()).await?;
         stream.shutdown().await

@@ -15,7 +15,7 @@ use oauth_types::SecretDigest;
 use tracing::{Instrument as _, info_span, warn};
 
 use super::Renewal;
-use super::holdings::Wanted;
+use super::holdings::Goal;
 use super::work::{Common, Flow};
 use crate::error::Error;
 use crate::flight::Join;
@@ -30,18 +30,18 @@ pub(crate) enum Logout {
     Registration,
 }
 
-/// Occasion of a repetition.
+/// Reason to remove and save what the store lacks.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Occasion {
+enum StoreUpdate {
     /// A logout right now: all records in the store are removed.
     Logout,
     /// A save or a logout that failed before.
-    Later,
+    Retry,
 }
 
 /// Logout that the store has not carried out yet.
 #[derive(Clone, PartialEq)]
-pub(super) struct Unforgotten {
+pub(super) struct PendingLogout {
     /// Key of the session's record; `None` if no session was in memory.
     pub(super) key: Option<CredentialKey>,
     extent: Logout,
@@ -51,7 +51,7 @@ pub(super) struct Unforgotten {
     logins: Option<Vec<SecretDigest>>,
 }
 
-impl Unforgotten {
+impl PendingLogout {
     /// Creates the logout of a session, or of all records in the store without one.
     pub(super) fn new(session: Option<&Session>, extent: Logout) -> Self {
         let key = session.map(|own| own.account().key());
@@ -120,7 +120,7 @@ impl Renewal {
         // Memory comes first, because a slow or broken store must not keep the user logged in.
         self.common.epoch.send_modify(|epoch| epoch.logouts = epoch.logouts.wrapping_add(1));
         self.holdings.with(|own, _| own.log_out(extent));
-        self.make_up(Occasion::Logout).await
+        self.update_store(StoreUpdate::Logout).await
     }
 
     /// Ends the login or step-up that waits for the user.
@@ -135,17 +135,17 @@ impl Renewal {
     ///
     /// [`Error::Store`] when the store failed again.
     pub(crate) async fn flush(&self) -> Result<(), Error> {
-        while let Some(Join::Wait(_, landing)) = self.holdings.news(u64::MAX, &Wanted::FreshToken) {
+        while let Some(Join::Wait(_, landing)) = self.holdings.news(u64::MAX, &Goal::FreshToken) {
             let _ = landing.await;
         }
-        self.make_up(Occasion::Later).await
+        self.update_store(StoreUpdate::Retry).await
     }
 
     pub(super) fn save_in_background(&self) {
         let own = self.clone();
         let span = info_span!("oauth", what = "save");
         let work = async move {
-            if let Err(error) = own.make_up(Occasion::Later).await {
+            if let Err(error) = own.update_store(StoreUpdate::Retry).await {
                 warn!(%error, "credentials are still not saved");
             }
         };
@@ -153,7 +153,7 @@ impl Renewal {
     }
 
     /// Repeats the logouts and saves that the store lacks, under the store's lock.
-    async fn make_up(&self, occasion: Occasion) -> Result<(), Error> {
+    async fn update_store(&self, update: StoreUpdate) -> Result<(), Error> {
         let (Some(host), true) =
             (self.common.host(), self.holdings.with(|own, _| own.is_unsaved()))
         else {
@@ -161,20 +161,21 @@ impl Renewal {
         };
         let turn = host.turn().await?;
         let session = loop {
-            let (unforgotten, session) =
-                self.holdings.with(|own, _| (own.unforgotten.clone(), own.session.clone()));
-            let Some(mut unforgotten) = unforgotten else { break session };
-            let records = self.common.kept(&unforgotten, session.as_deref()).await?;
-            if occasion == Occasion::Logout || unforgotten.logins.is_none() {
-                unforgotten.note(&records);
+            let (pending_logout, session) =
+                self.holdings.with(|own, _| (own.pending_logout.clone(), own.session.clone()));
+            let Some(mut pending_logout) = pending_logout else { break session };
+            let records = self.common.records_of(&pending_logout, session.as_deref()).await?;
+            if update == StoreUpdate::Logout || pending_logout.logins.is_none() {
+                pending_logout.note(&records);
                 // Kept for the next repetition, in case the store fails now.
-                self.holdings
-                    .with(|own, _| own.unforgotten.iter_mut().for_each(|own| own.note(&records)));
+                self.holdings.with(|own, _| {
+                    own.pending_logout.iter_mut().for_each(|own| own.note(&records));
+                });
             }
-            self.common.forget(&unforgotten, records).await?;
+            self.common.forget(&pending_logout, records).await?;
             self.holdings.with(|own, _| {
                 // The user may have extended the logout meanwhile, to the registration.
-                own.unforgotten.take_if(|own| *own == unforgotten);
+                own.pending_logout.take_if(|own| *own == pending_logout);
                 own.saves.open();
             });
         };
@@ -182,7 +183,7 @@ impl Renewal {
         let flow = Flow {
             common: &self.common,
             holdings: &self.holdings,
-            wanted: &Wanted::FreshToken,
+            goal: &Goal::FreshToken,
             from: None,
             epoch: self.common.epoch(),
             attempt: None,
@@ -200,19 +201,19 @@ impl Common {
     /// Removes the records that a logout covers; later logins are kept.
     async fn forget(
         &self,
-        unforgotten: &Unforgotten,
+        pending_logout: &PendingLogout,
         records: Vec<StoredCredentials>,
     ) -> Result<(), Error> {
         let Some(host) = self.host() else { return Ok(()) };
-        for record in records.into_iter().filter(|record| unforgotten.covers(record)) {
+        for record in records.into_iter().filter(|record| pending_logout.covers(record)) {
             let key = record.key();
             let is_empty = record.tokens.is_none() && record.asked.is_none();
-            let forgotten = match unforgotten.rest(record) {
+            let removed = match pending_logout.rest(record) {
                 None => host.store.remove(&key).await,
                 Some(_) if is_empty => Ok(()),
                 Some(rest) => host.save(&rest).await,
             };
-            forgotten.map_err(Error::Store)?;
+            removed.map_err(Error::Store)?;
         }
         Ok(())
     }
@@ -221,14 +222,14 @@ impl Common {
     ///
     /// These are the session's record and those of earlier runs. A record that a later login of this client has saved
     /// is left out.
-    async fn kept(
+    async fn records_of(
         &self,
-        unforgotten: &Unforgotten,
+        pending_logout: &PendingLogout,
         session: Option<&Session>,
     ) -> Result<Vec<StoredCredentials>, Error> {
         let super::Credentials::Login(own) = &self.credentials else { return Ok(Vec::new()) };
         let mut records = own.store.records(&self.server).await.map_err(Error::Store)?;
-        if let Some(key) = &unforgotten.key
+        if let Some(key) = &pending_logout.key
             && !records.iter().any(|record| record.key() == *key)
         {
             records.extend(own.store.load(key).await.map_err(Error::Store)?);

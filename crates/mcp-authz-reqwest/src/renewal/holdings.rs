@@ -10,7 +10,7 @@ use scope_stepup::{Ledger, Operation, Started, Windows};
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::end::{Logout, Unforgotten};
+use super::end::{Logout, PendingLogout};
 use super::gate::Gate;
 use crate::clock::{monotonic, now};
 use crate::drive::{Failure, Turn};
@@ -33,7 +33,7 @@ pub(super) struct Holdings {
     /// `true` once the server has accepted the session's token.
     pub(super) is_proven: bool,
     /// Logout that the store has not carried out yet.
-    pub(super) unforgotten: Option<Unforgotten>,
+    pub(super) pending_logout: Option<PendingLogout>,
     /// Gate of refreshes.
     pub(super) refreshes: Gate,
     /// Gate of logins, and of step-ups after a failure that concerns every operation.
@@ -45,7 +45,7 @@ pub(super) struct Holdings {
 
 /// Kind and goal of a renewal.
 #[derive(Clone)]
-pub(super) enum Wanted {
+pub(super) enum Goal {
     Restore,
     FreshToken,
     Login {
@@ -65,7 +65,7 @@ pub(super) enum Wanted {
     ScopeOfOthers(Operation),
 }
 
-impl Wanted {
+impl Goal {
     pub(super) const fn login(challenge: Option<BearerChallenge>) -> Self {
         Self::Login { challenge, by_user: false }
     }
@@ -86,9 +86,9 @@ impl Wanted {
         }
     }
 
-    /// Returns `true` if both are for one operation, or `wanted` is for none.
-    pub(super) fn is_for(&self, wanted: &Self) -> bool {
-        wanted.operation().is_none() || self.operation() == wanted.operation()
+    /// Returns `true` if both are for one operation, or `other` is for none.
+    pub(super) fn is_for(&self, other: &Self) -> bool {
+        other.operation().is_none() || self.operation() == other.operation()
     }
 
     pub(super) const fn name(&self) -> &'static str {
@@ -101,7 +101,7 @@ impl Wanted {
     }
 }
 
-impl Kind for Wanted {
+impl Kind for Goal {
     /// Returns `true` if both wait for the user, or neither does.
     ///
     /// A refresh does not wait for the user, so it may run beside a login or step-up.
@@ -127,7 +127,7 @@ impl Kind for Wanted {
 pub(super) type Outcome = Result<Option<Session>, Failure>;
 
 /// Result of a renewal, before it is applied.
-pub(super) struct Ended {
+pub(super) struct RenewalResult {
     pub(super) outcome: Outcome,
     /// Session at the start of the renewal.
     pub(super) from: Option<Arc<Session>>,
@@ -139,7 +139,7 @@ pub(super) struct Ended {
     pub(super) _turn: Option<Turn>,
 }
 
-impl Ended {
+impl RenewalResult {
     /// Creates the result of a renewal that began with `from` and counted no attempt.
     pub(super) const fn new(outcome: Outcome, from: Option<Arc<Session>>) -> Self {
         Self { outcome, from, started: None, is_over: false, _turn: None }
@@ -148,11 +148,11 @@ impl Ended {
 
 impl Holdings {
     /// Returns the error of a renewal that may not begin yet.
-    pub(super) fn refusal(&self, wanted: &Wanted, now: Instant) -> Option<Error> {
-        match wanted {
-            Wanted::Restore => None,
-            Wanted::FreshToken => self.refreshes.refusal(now),
-            wanted if wanted.is_by_user() => None,
+    pub(super) fn refusal(&self, goal: &Goal, now: Instant) -> Option<Error> {
+        match goal {
+            Goal::Restore => None,
+            Goal::FreshToken => self.refreshes.refusal(now),
+            goal if goal.is_by_user() => None,
             _ => self.logins.refusal(now),
         }
     }
@@ -189,7 +189,7 @@ impl Holdings {
     }
 
     pub(super) fn is_unsaved(&self) -> bool {
-        self.unforgotten.is_some() || self.session.as_ref().is_some_and(|own| !own.is_saved())
+        self.pending_logout.is_some() || self.session.as_ref().is_some_and(|own| !own.is_saved())
     }
 
     /// Replaces the session by its saved form, unless the tokens have changed.
@@ -210,22 +210,23 @@ impl Holdings {
         self.is_proven = false;
         // The next user may answer otherwise, so recorded attempts and refusals are dropped.
         self.ledger = Ledger::default();
-        let ended = Unforgotten::new(self.session.take().as_deref(), extent);
-        self.unforgotten = Some(ended.after(self.unforgotten.take()));
+        let logout = PendingLogout::new(self.session.take().as_deref(), extent);
+        self.pending_logout = Some(logout.after(self.pending_logout.take()));
     }
 
     /// Applies the outcome of a renewal.
     ///
     /// A renewal that began before a logout changes no credentials.
-    pub(super) fn land(&mut self, ended: Ended, wanted: &Wanted) -> Result<(), Error> {
-        let Ended { outcome, from, started, is_over, _turn } = ended;
+    pub(super) fn land(&mut self, result: RenewalResult, goal: &Goal) -> Result<(), Error> {
+        let RenewalResult { outcome, from, started, is_over, _turn } = result;
         // A login or logout since then is newer than the stored credentials.
-        if matches!(wanted, Wanted::Restore) && self.is_restored {
+        if matches!(goal, Goal::Restore) && self.is_restored {
             return Ok(());
         }
         if is_over {
-            if let (Ok(Some(session)), Some(unforgotten)) = (&outcome, &mut self.unforgotten) {
-                unforgotten.note_login(session);
+            if let (Ok(Some(session)), Some(pending_logout)) = (&outcome, &mut self.pending_logout)
+            {
+                pending_logout.note_login(session);
             }
             return Err(Error::LoginEnded);
         }
@@ -233,39 +234,39 @@ impl Holdings {
         match outcome {
             Ok(None) => Ok(()),
             Ok(Some(session)) => {
-                self.renewed(session, wanted);
+                self.renewed(session, goal);
                 Ok(())
             }
             Err(failure) => {
                 // After any other failure the ledger still has the attempt, and the request that succeeds reports it.
                 if let Some(started) = started
-                    && said_no(&failure.error)
+                    && is_declined(&failure.error)
                 {
                     started.declined(&mut self.ledger);
                 }
-                self.failed(failure, wanted, from.as_deref())
+                self.failed(failure, goal, from.as_deref())
             }
         }
     }
 
-    fn renewed(&mut self, session: Session, wanted: &Wanted) {
+    fn renewed(&mut self, session: Session, goal: &Goal) {
         let at = monotonic();
         self.is_proven = false;
         if session.is_saved() {
             self.saves.open();
             // A login has replaced the record that was to be removed.
             let key = session.account().key();
-            let is_replaced = |own: &Unforgotten| own.key.as_ref().is_none_or(|own| *own == key);
-            if wanted.needs_user() && self.unforgotten.as_ref().is_some_and(is_replaced) {
-                self.unforgotten = None;
+            let is_replaced = |own: &PendingLogout| own.key.as_ref().is_none_or(|own| *own == key);
+            if goal.needs_user() && self.pending_logout.as_ref().is_some_and(is_replaced) {
+                self.pending_logout = None;
             }
         } else {
             warn!("the tokens could not be saved: they are used from memory and saved again later");
             self.saves.fail(Error::Store(StoreError), None, at);
         }
-        match wanted {
-            Wanted::FreshToken => self.refreshes.rest(at),
-            Wanted::Login { by_user: false, .. } => {
+        match goal {
+            Goal::FreshToken => self.refreshes.rest(at),
+            Goal::Login { by_user: false, .. } => {
                 self.refreshes.open();
                 self.logins.rest(at);
             }
@@ -280,7 +281,7 @@ impl Holdings {
     fn failed(
         &mut self,
         failure: Failure,
-        wanted: &Wanted,
+        goal: &Goal,
         from: Option<&Session>,
     ) -> Result<(), Error> {
         let Failure { error, retry_after } = failure;
@@ -288,7 +289,7 @@ impl Holdings {
         if matches!(error, Error::LoginEnded) {
             return Err(error);
         }
-        let is_refresh = matches!(wanted, Wanted::FreshToken);
+        let is_refresh = matches!(goal, Goal::FreshToken);
         // A login has brought other tokens meanwhile, so the failure concerns tokens that are no longer held.
         if let (true, Some(from), Some(held)) = (is_refresh, from, &self.session)
             && !holds_tokens_of(held, from)
@@ -308,32 +309,32 @@ impl Holdings {
                     return Ok(());
                 }
             }
-        } else if let (Wanted::Scope { .. }, Some(held), false) =
-            (wanted, &self.session, said_no(&error))
+        } else if let (Goal::Scope { .. }, Some(held), false) =
+            (goal, &self.session, is_declined(&error))
         {
             // The authorization endpoint may have moved, so the next step-up fetches the metadata again.
             self.session = Some(Arc::new(Session::clone(held).with_expired_metadata()));
         }
         let at = monotonic();
-        match wanted {
-            Wanted::FreshToken => {
+        match goal {
+            Goal::FreshToken => {
                 warn!(%error, "the tokens could not be refreshed and are kept");
                 self.refreshes.fail(error.clone(), retry_after, at);
                 if is_unreachable(&error) {
                     self.refreshes.shorten();
                 }
             }
-            Wanted::Scope { .. } if said_no(&error) || !concerns_all(&error) => {}
+            Goal::Scope { .. } if is_declined(&error) || !concerns_all(&error) => {}
             _ if let Error::TooManyWindows(error) = &error => {
                 let wait = error.until.saturating_duration_since(now());
                 self.logins.hold(Error::TooManyWindows(*error), wait, at);
             }
             // The server may have removed the registration, and the next login registers anew.
-            Wanted::Login { .. } if is_refusal(&error) && retry_after.is_none() => {
+            Goal::Login { .. } if is_refusal(&error) && retry_after.is_none() => {
                 self.logins.fail_leniently(error.clone(), at);
             }
             _ => {
-                let respite = (said_no(&error) || is_away(&error)).then_some(RESPITE);
+                let respite = (is_declined(&error) || is_away(&error)).then_some(RESPITE);
                 self.logins.fail(error.clone(), retry_after.max(respite), at);
                 if is_unreachable(&error) {
                     self.logins.shorten();
@@ -353,7 +354,7 @@ impl Holdings {
 }
 
 /// Returns `true` if the user declined.
-fn said_no(error: &Error) -> bool {
+fn is_declined(error: &Error) -> bool {
     match error {
         Error::Flow(flow) => matches!(
             flow.kind(),
@@ -370,7 +371,7 @@ fn is_unreachable(error: &Error) -> bool {
 
 /// Returns `true` if the server refused a login that the user had not declined.
 fn is_refusal(error: &Error) -> bool {
-    matches!(error, Error::Flow(flow) if !flow.is_transient()) && !said_no(error)
+    matches!(error, Error::Flow(flow) if !flow.is_transient()) && !is_declined(error)
 }
 
 /// Returns `true` if the user did not return from the browser.

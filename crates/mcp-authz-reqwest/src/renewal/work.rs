@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::holdings::{Ended, Holdings, Wanted, holds_tokens_of};
+use super::holdings::{Goal, Holdings, RenewalResult, holds_tokens_of};
 use crate::clock::{monotonic, now};
 use crate::drive::Host;
 use crate::error::{Error, TooManyWindows};
@@ -86,40 +86,42 @@ impl Common {
     /// Records of other clients are ignored ([`ClientConfig::owns`]).
     pub(super) async fn restored(&self) -> Result<Option<Session>, Error> {
         let Credentials::Login(own) = &self.credentials else { return Ok(None) };
-        let kept = own.store.find(&self.server).await.map_err(Error::Store)?;
-        let kept = kept.filter(|record| own.config.owns(record));
-        Ok(kept.and_then(|record| Session::restore(record).ok()))
+        let stored = own.store.find(&self.server).await.map_err(Error::Store)?;
+        let stored = stored.filter(|record| own.config.owns(record));
+        Ok(stored.and_then(|record| Session::restore(record).ok()))
     }
 
     /// Carries a renewal out; a step-up needs the `attempt` that the ledger permits.
     pub(super) async fn work(
         &self,
-        wanted: &Wanted,
+        goal: &Goal,
         attempt: Option<Attempt>,
         from: Option<Arc<Session>>,
-        holdings: &Renewable<Holdings, Wanted, Error>,
+        holdings: &Renewable<Holdings, Goal, Error>,
         epoch: Epoch,
-    ) -> Ended {
-        if matches!(wanted, Wanted::Restore) {
+    ) -> RenewalResult {
+        if matches!(goal, Goal::Restore) {
             let session = self.restored().await.unwrap_or_else(|error| {
                 warn!(%error, "stored credentials are not available");
                 None
             });
-            return Ended::new(Ok(session), from);
+            return RenewalResult::new(Ok(session), from);
         }
         let Some(host) = self.host() else {
-            return Ended::new(Err(Error::Unauthorized.into()), from);
+            return RenewalResult::new(Err(Error::Unauthorized.into()), from);
         };
         let from_ = from.clone();
         let mut flow =
-            Flow { common: self, holdings, wanted, from: from_, epoch, attempt, started: None };
+            Flow { common: self, holdings, goal, from: from_, epoch, attempt, started: None };
         let driven = host.drive(&mut flow).await;
         let started = flow.started;
         match driven {
-            Ok((session, turn)) => {
-                Ended { started, _turn: Some(turn), ..Ended::new(Ok(session), from) }
-            }
-            Err(failure) => Ended { started, ..Ended::new(Err(failure), from) },
+            Ok((session, turn)) => RenewalResult {
+                started,
+                _turn: Some(turn),
+                ..RenewalResult::new(Ok(session), from)
+            },
+            Err(failure) => RenewalResult { started, ..RenewalResult::new(Err(failure), from) },
         }
     }
 }
@@ -127,8 +129,8 @@ impl Common {
 /// State of one renewal, as `drive.rs` uses it.
 pub(crate) struct Flow<'a> {
     pub(super) common: &'a Common,
-    pub(super) holdings: &'a Renewable<Holdings, Wanted, Error>,
-    pub(super) wanted: &'a Wanted,
+    pub(super) holdings: &'a Renewable<Holdings, Goal, Error>,
+    pub(super) goal: &'a Goal,
     /// Session at the start of the renewal.
     pub(super) from: Option<Arc<Session>>,
     pub(super) epoch: Epoch,
@@ -150,19 +152,19 @@ impl Flow<'_> {
         let config = &by.config;
         let server = self.common.server.as_str();
         let session = self.holdings.with(|own, _| own.session.clone());
-        let step = match (self.wanted, session.as_deref(), self.attempt.take()) {
-            (Wanted::FreshToken, Some(session), _) => {
+        let step = match (self.goal, session.as_deref(), self.attempt.take()) {
+            (Goal::FreshToken, Some(session), _) => {
                 // Other tokens have arrived since the refresh was requested.
                 if !self.from.as_ref().is_some_and(|from| holds_tokens_of(session, from)) {
                     return Ok(None);
                 }
                 session.refresh(config)?
             }
-            (Wanted::Login { challenge, .. }, session, _) => {
+            (Goal::Login { challenge, .. }, session, _) => {
                 info!("the server asks for a login");
                 login(config.clone(), server, challenge.as_ref(), session)?
             }
-            (Wanted::Scope { operation, scope, challenge }, Some(session), Some(attempt)) => {
+            (Goal::Scope { operation, scope, challenge }, Some(session), Some(attempt)) => {
                 // With a user agent, a step-up opens a window. Where the budget forbids that, no attempt is counted.
                 if by.agent.is_some() {
                     self.may_open_window()?;
@@ -189,8 +191,7 @@ impl Flow<'_> {
 
     fn is_over(&self) -> bool {
         let now = self.common.epoch();
-        let is_cancelled =
-            self.wanted.needs_user() && now.cancellations != self.epoch.cancellations;
+        let is_cancelled = self.goal.needs_user() && now.cancellations != self.epoch.cancellations;
         is_cancelled || now.logouts != self.epoch.logouts
     }
 
@@ -207,24 +208,24 @@ impl Flow<'_> {
     /// Waits for a session that another program saves to the shared store.
     ///
     /// Only a login that a request began is replaced in this way; for any other renewal the wait is endless.
-    pub(crate) async fn brought(&self) -> Session {
-        if !matches!(self.wanted, Wanted::Login { .. }) || self.wanted.is_by_user() {
+    pub(crate) async fn session_of_another_program(&self) -> Session {
+        if !matches!(self.goal, Goal::Login { .. }) || self.goal.is_by_user() {
             return core::future::pending().await;
         }
         // Content of the store at the first successful read.
         let mut before = None;
         loop {
-            let kept = self.common.restored().await;
+            let stored = self.common.restored().await;
             // The store may still hold a session that the user logged out of.
-            let unforgotten = self.holdings.with(|own, _| own.unforgotten.clone());
-            let is_forgotten = |session: &Session| {
-                unforgotten.as_ref().is_some_and(|own| own.covers(&session.to_record()))
+            let pending_logout = self.holdings.with(|own, _| own.pending_logout.clone());
+            let is_logged_out = |session: &Session| {
+                pending_logout.as_ref().is_some_and(|own| own.covers(&session.to_record()))
             };
-            match (kept, &before) {
+            match (stored, &before) {
                 // The next read may succeed.
                 (Err(_), _) => {}
-                (Ok(kept), None) => before = Some(kept),
-                (Ok(Some(session)), Some(before)) if !is_forgotten(&session) => {
+                (Ok(stored), None) => before = Some(stored),
+                (Ok(Some(session)), Some(before)) if !is_logged_out(&session) => {
                     let mut known = before.iter().chain(self.from.as_deref());
                     if !known.any(|known| holds_tokens_of(&session, known)) {
                         return session;
@@ -246,7 +247,7 @@ impl Flow<'_> {
     ///
     /// [`Error::TooManyWindows`] until the next window may open.
     pub(crate) fn may_open_window(&self) -> Result<(), Error> {
-        if self.wanted.is_by_user() {
+        if self.goal.is_by_user() {
             return Ok(());
         }
         let (limit, time) = (self.common.policy.window_limit(), self.time());
@@ -266,11 +267,11 @@ impl Flow<'_> {
     /// Returns the part of a stored record that a login may use.
     ///
     /// Tokens that the user logged out of are left out, because the store may not have removed them yet.
-    pub(crate) fn known(&self, kept: Option<StoredCredentials>) -> Option<StoredCredentials> {
-        let kept = kept?;
-        match self.holdings.with(|own, _| own.unforgotten.clone()) {
-            Some(unforgotten) if unforgotten.covers(&kept) => unforgotten.rest(kept),
-            _ => Some(kept),
+    pub(crate) fn known(&self, stored: Option<StoredCredentials>) -> Option<StoredCredentials> {
+        let stored = stored?;
+        match self.holdings.with(|own, _| own.pending_logout.clone()) {
+            Some(pending_logout) if pending_logout.covers(&stored) => pending_logout.rest(stored),
+            _ => Some(stored),
         }
     }
 }

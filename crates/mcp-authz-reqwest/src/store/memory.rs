@@ -14,17 +14,17 @@ use crate::store::{CredentialStore, StoreError, StoreLock};
 ///
 /// Clients share it in an [`Arc`].
 #[derive(Debug, Default)]
-pub struct MemoryCredentials(Mutex<Kept>);
+pub struct MemoryCredentials(Mutex<MemoryState>);
 
 #[derive(Debug, Default)]
-struct Kept {
+struct MemoryState {
     /// Records in the order in which they were saved.
     records: Vec<StoredCredentials>,
     turns: HashMap<ResourceUri, Arc<tokio::sync::Mutex<()>>>,
 }
 
 impl MemoryCredentials {
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn state(&self) -> MutexGuard<'_, MemoryState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -34,7 +34,8 @@ impl CredentialStore for MemoryCredentials {
         &'a self,
         key: &'a CredentialKey,
     ) -> BoxFuture<'a, Result<Option<StoredCredentials>, StoreError>> {
-        let found = self.kept().records.iter().find(|record| record.account.key() == *key).cloned();
+        let found =
+            self.state().records.iter().find(|record| record.account.key() == *key).cloned();
         Box::pin(async move { Ok(found) })
     }
 
@@ -42,7 +43,7 @@ impl CredentialStore for MemoryCredentials {
         &'a self,
         server: &'a ResourceUri,
     ) -> BoxFuture<'a, Result<Option<StoredCredentials>, StoreError>> {
-        let found = latest_for(server, self.kept().records.iter().cloned());
+        let found = latest_for(server, self.state().records.iter().cloned());
         Box::pin(async move { Ok(found) })
     }
 
@@ -50,25 +51,25 @@ impl CredentialStore for MemoryCredentials {
         &'a self,
         server: &'a ResourceUri,
     ) -> BoxFuture<'a, Result<Vec<StoredCredentials>, StoreError>> {
-        let found = all_for(server, self.kept().records.iter().cloned()).collect();
+        let found = all_for(server, self.state().records.iter().cloned()).collect();
         Box::pin(async move { Ok(found) })
     }
 
     fn remove<'a>(&'a self, key: &'a CredentialKey) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.kept().records.retain(|record| record.key() != *key);
+        self.state().records.retain(|record| record.key() != *key);
         Box::pin(async { Ok(()) })
     }
 
     fn save<'a>(&'a self, record: &'a StoredCredentials) -> BoxFuture<'a, Result<(), StoreError>> {
-        let mut kept = self.kept();
+        let mut state = self.state();
         let key = record.account.key();
-        kept.records.retain(|other| other.account.key() != key);
-        kept.records.push(record.clone());
+        state.records.retain(|other| other.account.key() != key);
+        state.records.push(record.clone());
         Box::pin(async { Ok(()) })
     }
 
     fn lock<'a>(&'a self, server: &'a ResourceUri) -> BoxFuture<'a, Result<StoreLock, StoreError>> {
-        let turn = Arc::clone(self.kept().turns.entry(server.clone()).or_default());
+        let turn = Arc::clone(self.state().turns.entry(server.clone()).or_default());
         Box::pin(async move { Ok(StoreLock::holding(turn.lock_owned().await)) })
     }
 }

@@ -9,21 +9,21 @@ use serde_json::json;
 use super::*;
 use crate::flight::{Join, Renewable};
 
-fn login() -> Wanted {
-    Wanted::login(None)
+fn login() -> Goal {
+    Goal::login(None)
 }
 
 fn land(
     own: &mut Holdings,
     outcome: Result<Option<Session>, Error>,
-    wanted: &Wanted,
+    goal: &Goal,
 ) -> Result<(), Error> {
     let from = own.session.clone();
-    own.land(Ended::new(outcome.map_err(Failure::from), from), wanted)
+    own.land(RenewalResult::new(outcome.map_err(Failure::from), from), goal)
 }
 
-fn step_up(tool: &str) -> Wanted {
-    Wanted::ScopeOfOthers(Operation::tool(tool))
+fn step_up(tool: &str) -> Goal {
+    Goal::ScopeOfOthers(Operation::tool(tool))
 }
 
 fn holdings() -> Holdings {
@@ -79,18 +79,18 @@ fn users_are_asked_one_by_one_and_a_refresh_waits_for_none() {
     let asking = [login(), step_up("a"), step_up("b")];
     for one in &asking {
         assert!(asking.iter().all(|other| one.excludes(other)));
-        assert!(!one.excludes(&Wanted::FreshToken) && !Wanted::FreshToken.excludes(one));
+        assert!(!one.excludes(&Goal::FreshToken) && !Goal::FreshToken.excludes(one));
     }
-    assert!(Wanted::FreshToken.excludes(&Wanted::FreshToken));
+    assert!(Goal::FreshToken.excludes(&Goal::FreshToken));
 }
 
 /// C-SCOPE-5
 #[test]
 fn a_refresh_is_no_news_to_a_step_up() {
-    assert!(!step_up("a").is_helped_by(&Wanted::FreshToken));
+    assert!(!step_up("a").is_helped_by(&Goal::FreshToken));
     assert!(step_up("a").is_helped_by(&login()) && step_up("a").is_helped_by(&step_up("b")));
-    for one in [Wanted::FreshToken, login()] {
-        for other in [Wanted::FreshToken, login(), step_up("a")] {
+    for one in [Goal::FreshToken, login()] {
+        for other in [Goal::FreshToken, login(), step_up("a")] {
             assert!(one.is_helped_by(&other));
         }
     }
@@ -98,25 +98,25 @@ fn a_refresh_is_no_news_to_a_step_up() {
 
 #[test]
 fn a_failure_concerns_those_who_want_the_same() {
-    assert!(Wanted::FreshToken.shares_failure(&Wanted::FreshToken));
+    assert!(Goal::FreshToken.shares_failure(&Goal::FreshToken));
     assert!(login().shares_failure(&login()) && step_up("a").shares_failure(&login()));
     assert!(step_up("a").shares_failure(&step_up("a")));
     assert!(!step_up("a").shares_failure(&step_up("b")));
     assert!(!login().shares_failure(&step_up("a")));
-    assert!(!login().shares_failure(&Wanted::FreshToken));
-    assert!(!Wanted::FreshToken.shares_failure(&login()));
+    assert!(!login().shares_failure(&Goal::FreshToken));
+    assert!(!Goal::FreshToken.shares_failure(&login()));
 }
 
 /// C-TOKEN-7: the error is one of the token endpoint.
 #[test]
 fn only_an_oauth_error_ends_the_refresh_token() {
     let mut own = holdings();
-    assert!(land(&mut own, Err(answered(503)), &Wanted::FreshToken).is_err());
+    assert!(land(&mut own, Err(answered(503)), &Goal::FreshToken).is_err());
     assert_eq!(refresh_token(&own), Some("rt"));
     assert!(!own.refreshes.is_open(monotonic()));
     // The session is kept without its refresh token, so that the next 401 leads to a login.
     let mut own = holdings();
-    land(&mut own, Err(Error::Flow(refused("invalid_grant"))), &Wanted::FreshToken).unwrap();
+    land(&mut own, Err(Error::Flow(refused("invalid_grant"))), &Goal::FreshToken).unwrap();
     assert_eq!(refresh_token(&own), None);
     assert!(own.session.is_some() && own.refreshes.is_open(monotonic()));
     // A login may help here, and so may a later refresh.
@@ -127,7 +127,7 @@ fn only_an_oauth_error_ends_the_refresh_token() {
         Error::Flow(DiscoveryError::NoServerMetadata { issuer }.into()),
     ] {
         let mut own = holdings();
-        land(&mut own, Err(kept), &Wanted::FreshToken).unwrap();
+        land(&mut own, Err(kept), &Goal::FreshToken).unwrap();
         assert_eq!(refresh_token(&own), Some("rt"));
         assert!(!own.refreshes.is_open(monotonic()));
     }
@@ -147,9 +147,9 @@ fn a_late_refresh_error_leaves_the_tokens_of_a_newer_login() {
     newer.tokens.as_mut().unwrap().access_token = Secret::new("newer");
     own.session = Some(Arc::new(Session::restore(newer).unwrap()));
     let refused = Failure::from(Error::Flow(refused("invalid_grant")));
-    own.land(Ended::new(Err(refused), from), &Wanted::FreshToken).unwrap();
+    own.land(RenewalResult::new(Err(refused), from), &Goal::FreshToken).unwrap();
     assert_eq!(refresh_token(&own), Some("rt"));
-    assert!(own.refusal(&Wanted::FreshToken, monotonic()).is_none());
+    assert!(own.refusal(&Goal::FreshToken, monotonic()).is_none());
 }
 
 /// SEC-245
@@ -158,12 +158,12 @@ fn a_logout_ends_the_login_that_was_saved_while_it_waited() {
     let mut own = holdings();
     let mut newer = own.session.as_ref().unwrap().to_record();
     newer.tokens.as_mut().unwrap().access_token = Secret::new("newer");
-    let brought = Session::restore(newer.clone()).unwrap();
+    let session = Session::restore(newer.clone()).unwrap();
     own.log_out(Logout::Tokens);
-    assert!(!own.unforgotten.as_ref().unwrap().covers(&newer), "it is another login");
-    let ended = Ended { is_over: true, ..Ended::new(Ok(Some(brought)), None) };
-    assert!(own.land(ended, &login()).is_err());
-    assert!(own.unforgotten.as_ref().unwrap().covers(&newer));
+    assert!(!own.pending_logout.as_ref().unwrap().covers(&newer), "it is another login");
+    let result = RenewalResult { is_over: true, ..RenewalResult::new(Ok(Some(session)), None) };
+    assert!(own.land(result, &login()).is_err());
+    assert!(own.pending_logout.as_ref().unwrap().covers(&newer));
 }
 
 #[test]
@@ -185,13 +185,14 @@ fn a_declined_step_up_is_noted_for_its_operation() {
     ] {
         let mut own = holdings();
         let (started, from) = (Some(started(&mut own)), own.session.clone());
-        let ended = Ended { started, ..Ended::new(Err(Error::Visit(failed).into()), from) };
-        let wanted = Wanted::Scope {
+        let result =
+            RenewalResult { started, ..RenewalResult::new(Err(Error::Visit(failed).into()), from) };
+        let goal = Goal::Scope {
             operation: Operation::tool("t"),
             scope: ScopeSet::parse("s").unwrap(),
             challenge: BearerChallenge::default(),
         };
-        assert!(own.land(ended, &wanted).is_err());
+        assert!(own.land(result, &goal).is_err());
         let Decision::GiveUp(error) = decide(&own) else { panic!("one attempt was made") };
         assert_eq!((error.reason, error.attempts), (reason, 1));
     }
@@ -212,9 +213,9 @@ fn a_step_up_that_failed_brings_no_other_tokens() {
 fn an_old_record_brings_no_ended_session_back() {
     let (mut own, kept) = (Holdings::default(), holdings().session.unwrap());
     let restored = || Ok(Some(Session::clone(&kept)));
-    land(&mut own, restored(), &Wanted::Restore).unwrap();
+    land(&mut own, restored(), &Goal::Restore).unwrap();
     assert!(own.session.take().is_some() && own.is_restored);
-    land(&mut own, restored(), &Wanted::Restore).unwrap();
+    land(&mut own, restored(), &Goal::Restore).unwrap();
     assert!(own.session.is_none());
 }
 
@@ -228,7 +229,7 @@ fn a_user_who_declines_or_stays_away_is_left_alone_for_a_while() {
         assert!(own.refusal(&login(), before + RESPITE - Duration::from_secs(1)).is_some());
         assert!(own.refusal(&login(), monotonic() + RESPITE).is_none());
         // A login that the user asks for is not delayed.
-        let by_user = Wanted::Login { challenge: None, by_user: true };
+        let by_user = Goal::Login { challenge: None, by_user: true };
         assert!(own.refusal(&by_user, before).is_none());
         // A user who has logged in after all has agreed.
         let session = own.session.as_deref().cloned();
@@ -250,26 +251,26 @@ fn tokens_that_never_work_are_not_renewed_at_once() {
     own.note(held.as_ref(), StatusCode::OK);
     assert!(own.refusal(&login(), monotonic()).is_none());
     // These tokens expired in 1970, so the refresh brought none that last.
-    land(&mut own, Ok(Some(session())), &Wanted::FreshToken).unwrap();
+    land(&mut own, Ok(Some(session())), &Goal::FreshToken).unwrap();
     let held = own.session.clone();
     own.note(held.as_ref(), StatusCode::OK);
-    assert!(own.refusal(&Wanted::FreshToken, monotonic()).is_some());
+    assert!(own.refusal(&Goal::FreshToken, monotonic()).is_some());
     // A 401 of the server itself opens the gate.
     own.note(held.as_ref(), StatusCode::UNAUTHORIZED);
-    assert!(own.refusal(&Wanted::FreshToken, monotonic()).is_none());
+    assert!(own.refusal(&Goal::FreshToken, monotonic()).is_none());
 }
 
 /// SEC-252
 #[test]
 fn failures_of_many_operations_are_remembered_for_a_few() {
-    let own: Renewable<(), Wanted, Error> = Renewable::new(());
+    let own: Renewable<(), Goal, Error> = Renewable::new(());
     let named = |count: u64| step_up(&format!("{count}{}", "x".repeat(1000)));
     for count in 0..6000 {
-        let wanted = named(count);
+        let goal = named(count);
         let begin = |(): &()| Ok(async { Err(Error::Unauthorized) });
         let landed = own.renew(
             count,
-            wanted,
+            goal,
             begin,
             futures::executor::block_on,
             |(), outcome: Result<(), Error>| outcome,
@@ -286,9 +287,10 @@ fn what_was_begun_before_the_user_logged_out_brings_nothing() {
     let mut own = holdings();
     let session = Session::clone(own.session.as_ref().unwrap());
     own.log_out(Logout::Tokens);
-    for wanted in [login(), Wanted::FreshToken] {
-        let ended = Ended { is_over: true, ..Ended::new(Ok(Some(session.clone())), None) };
-        let landed = own.land(ended, &wanted);
+    for goal in [login(), Goal::FreshToken] {
+        let result =
+            RenewalResult { is_over: true, ..RenewalResult::new(Ok(Some(session.clone())), None) };
+        let landed = own.land(result, &goal);
         assert!(matches!(landed, Err(Error::LoginEnded)));
         assert!(own.session.is_none());
     }

@@ -81,7 +81,7 @@ impl State {
         if self.is_over(process, true) {
             self.count.ended += 1;
         } else if is_brought {
-            self.count.brought += 1;
+            self.count.from_another_process += 1;
         } else {
             self.violated("a window has no owner any more");
         }

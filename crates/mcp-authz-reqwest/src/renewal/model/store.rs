@@ -13,7 +13,7 @@ use crate::store::{CredentialStore, MemoryCredentials, StoreError, StoreLock};
 pub(super) struct Store {
     pub(super) world: Arc<World>,
     pub(super) process: usize,
-    pub(super) kept: Arc<MemoryCredentials>,
+    pub(super) stored: Arc<MemoryCredentials>,
 }
 
 /// Returns the number of the tokens in a record.
@@ -53,7 +53,7 @@ impl CredentialStore for Store {
     ) -> BoxFuture<'a, Result<Option<StoredCredentials>, StoreError>> {
         Box::pin(async {
             self.reads("loads").await?;
-            self.kept.load(key).await
+            self.stored.load(key).await
         })
     }
 
@@ -63,7 +63,7 @@ impl CredentialStore for Store {
     ) -> BoxFuture<'a, Result<Option<StoredCredentials>, StoreError>> {
         Box::pin(async {
             self.reads("finds").await?;
-            self.kept.find(server).await
+            self.stored.find(server).await
         })
     }
 
@@ -73,21 +73,21 @@ impl CredentialStore for Store {
     ) -> BoxFuture<'a, Result<Vec<StoredCredentials>, StoreError>> {
         Box::pin(async {
             self.reads("lists").await?;
-            self.kept.records(server).await
+            self.stored.records(server).await
         })
     }
 
     fn remove<'a>(&'a self, key: &'a CredentialKey) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async {
             self.writes(None).await?;
-            self.kept.remove(key).await
+            self.stored.remove(key).await
         })
     }
 
     fn save<'a>(&'a self, record: &'a StoredCredentials) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async {
             self.writes(Some(record)).await?;
-            self.kept.save(record).await
+            self.stored.save(record).await
         })
     }
 
@@ -95,7 +95,7 @@ impl CredentialStore for Store {
         Box::pin(async {
             let busy = Busy::new(&self.world);
             self.world.lock().note(self.process, "waits for its turn");
-            let lock = self.kept.lock(origin).await?;
+            let lock = self.stored.lock(origin).await?;
             Ok(StoreLock::holding((lock, busy)))
         })
     }
