@@ -1,6 +1,7 @@
 //! Properties of a verified access token: subject, client, scopes, audience, expiry and bound key.
 
 use crate::client_id::ClientId;
+use crate::extra_claims::ExtraClaims;
 use crate::scope::ScopeSet;
 use crate::subject::Subject;
 use crate::thumbprint::Thumbprint;
@@ -47,6 +48,8 @@ pub struct AccessTokenInfo {
     ///
     /// A bound token is accepted only with a proof of possession of that key.
     pub jkt: Option<Thumbprint>,
+    /// Further claims that the host asked the verifier to pass on; they grant nothing by themselves.
+    pub claims: ExtraClaims,
 }
 
 impl AccessTokenInfo {
@@ -64,6 +67,7 @@ impl AccessTokenInfo {
             audience: Vec::new(),
             expires_at: None,
             jkt: None,
+            claims: ExtraClaims::none(),
         }
     }
 
@@ -94,6 +98,13 @@ impl AccessTokenInfo {
     #[must_use]
     pub fn with_jkt(mut self, jkt: impl Into<Option<Thumbprint>>) -> Self {
         self.jkt = jkt.into();
+        self
+    }
+
+    /// Sets the further claims, which a verifier selects by [`ClaimNames`](crate::ClaimNames).
+    #[must_use]
+    pub fn with_claims(mut self, claims: ExtraClaims) -> Self {
+        self.claims = claims;
         self
     }
 }

@@ -53,6 +53,17 @@ fn every_error_says_what_to_do() {
         table!(InvalidThumbprint {
             InvalidThumbprint = InvalidThumbprint => "sender", "compute it by RFC 7638 with SHA-256";
         }),
+        table!(InvalidClaimName {
+            InvalidClaimName::Empty = InvalidClaimName::Empty => "host's programmer", "leave the empty name out";
+            InvalidClaimName::TooLong = InvalidClaimName::TooLong => "host's programmer", "correct the name";
+            InvalidClaimName::TooMany = InvalidClaimName::TooMany => "host's programmer", "name the claims that handlers read";
+            InvalidClaimName::Reserved { .. } = ClaimNames::new(["sub"]).unwrap_err() => "host's programmer", "read the verified value";
+        }),
+        table!(ClaimError {
+            ClaimError::Absent = ClaimError::Absent => "host's programmer, or operator", "name the claim at the verifier, and have the authorization server send it";
+            ClaimError::OtherType = ClaimError::OtherType => "host's programmer", "read the claim as the type that the server sends";
+            ClaimError::TooLarge = ClaimError::TooLarge => "operator", "have the authorization server send less, such as the groups of this resource";
+        }),
         table!(FormError {
             FormError::TooLong = FormError::TooLong => "sender", "send less";
             FormError::TooManyPairs = FormError::TooManyPairs => "sender", "send fewer parameters";

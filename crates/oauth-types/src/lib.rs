@@ -9,6 +9,7 @@ mod document;
 mod error_code;
 #[cfg(test)]
 mod error_messages;
+mod extra_claims;
 mod form;
 pub mod header;
 mod hosts;
@@ -45,6 +46,7 @@ pub use error_code::{
     AuthorizationErrorCode, BearerErrorCode, InvalidErrorCode, OtherCode, RegistrationErrorCode,
     TokenErrorCode,
 };
+pub use extra_claims::{ClaimError, ClaimNames, ExtraClaims, InvalidClaimName};
 pub use form::{FormError, FormPairs, FormWriter, Repeated, decode_component, encode_component};
 pub use hosts::Hosts;
 pub use metadata_search::{

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use oauth_types::{
-    AccessTokenInfo, ClientId, Issuer, ResourceUri, ScopeSet, Subject, Thumbprint, TokenType,
-    UnixTime,
+    AccessTokenInfo, ClaimError, ClientId, Issuer, ResourceUri, ScopeSet, Subject, Thumbprint,
+    TokenType, UnixTime,
 };
 use scope_stepup::{ScopeHierarchy, check};
+use serde::de::DeserializeOwned;
 
 use crate::denial::{Denial, DenialReason};
 use crate::principal::{Account, Principal};
@@ -119,6 +120,33 @@ impl AuthInfo {
         self.facts.jkt.as_ref()
     }
 
+    /// Returns a further claim of the token as this type, if the verifier passes it on.
+    ///
+    /// Verifiers do so for the claims that `with_extra_claims` names, such as
+    /// [`Introspection::with_extra_claims`](crate::Introspection::with_extra_claims). A claim grants nothing by itself;
+    /// its meaning is the host's.
+    ///
+    /// ```
+    /// use oauth_types::ClaimError;
+    /// use resource_server::AuthInfo;
+    ///
+    /// /// Returns `true` if the user belongs to the group of administrators.
+    /// fn is_admin(granted: &AuthInfo) -> Result<bool, ClaimError> {
+    ///     match granted.claim::<Vec<String>>("groups") {
+    ///         Ok(groups) => Ok(groups.iter().any(|group| group == "admins")),
+    ///         Err(ClaimError::Absent) => Ok(false),
+    ///         Err(error) => Err(error),
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ClaimError`] if the claim is absent, has another type, or was too large to store.
+    pub fn claim<T: DeserializeOwned>(&self, name: &str) -> Result<T, ClaimError> {
+        self.facts.claims.get(name)
+    }
+
     /// Returns the principal: the owner of sessions, streams and tasks.
     #[must_use]
     pub fn principal(&self) -> Principal {
@@ -133,15 +161,17 @@ impl AuthInfo {
 
     /// Returns `true` if a long-lived response under this grant may continue.
     ///
-    /// `facts` are the current facts about the same token. It must have the same issuer, client, subject and key, must
-    /// not have expired, and must not have lost a scope or an audience.
+    /// `facts` are the current facts about the same token. It must have the same issuer, client, subject, key and
+    /// [further claims](Self::claim), must not have expired, and must not have lost a scope or an audience. Claims count,
+    /// because a handler may have opened a stream for a member of a group.
     #[must_use]
     pub fn is_upheld_by(&self, facts: &AccessTokenInfo, now: UnixTime) -> bool {
         let AccessTokenInfo { issuer, client_id, subject, .. } = &*self.facts;
         let is_same = facts.issuer == *issuer
             && facts.client_id == *client_id
             && facts.subject == *subject
-            && facts.jkt == self.facts.jkt;
+            && facts.jkt == self.facts.jkt
+            && facts.claims == self.facts.claims;
         is_same
             && facts.expires_at.is_some_and(|end| now < end)
             && self.facts.audience.iter().all(|uri| facts.audience.contains(uri))

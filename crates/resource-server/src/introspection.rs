@@ -19,8 +19,8 @@ use client_auth::{ClientCredentials, NoUsableMethod};
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use oauth_types::{
-    AuthMethod, AuthorizationServerMetadata, ClientId, EndpointUrl, FormPairs, FormWriter,
-    InvalidUri, Issuer, ResourceUri, Secret, encode_component,
+    AuthMethod, AuthorizationServerMetadata, ClaimNames, ClientId, EndpointUrl, FormPairs,
+    FormWriter, InvalidUri, Issuer, ResourceUri, Secret, encode_component,
 };
 
 use crate::foreign::Audiences;
@@ -60,6 +60,7 @@ pub struct Introspection {
     subject_claim: Cow<'static, str>,
     audiences: Audiences,
     sole_resource: Option<ResourceUri>,
+    extra_claims: ClaimNames,
 }
 
 /// Introspection endpoint, with the client authentication for it.
@@ -135,6 +136,7 @@ impl Introspection {
             subject_claim: Cow::Borrowed("sub"),
             audiences: Audiences::new(),
             sole_resource: None,
+            extra_claims: ClaimNames::none(),
         }
     }
 
@@ -195,6 +197,17 @@ impl Introspection {
     #[must_use]
     pub fn with_sole_resource(mut self, resource: ResourceUri) -> Self {
         self.sole_resource = Some(resource);
+        self
+    }
+
+    /// Passes these further members of a response on to handlers, which read them with [`AuthInfo::claim`].
+    ///
+    /// Nothing else of a response is stored. The claims grant nothing by themselves.
+    ///
+    /// [`AuthInfo::claim`]: crate::AuthInfo::claim
+    #[must_use]
+    pub fn with_extra_claims(mut self, names: ClaimNames) -> Self {
+        self.extra_claims = names;
         self
     }
 

@@ -30,8 +30,8 @@ use bytes::Bytes;
 use client_auth::{InvalidKeys, VerifyingKeys, claimed_issuer, claimed_type};
 use http::{Response, StatusCode};
 use oauth_types::{
-    AccessTokenInfo, ClientId, Issuer, JwkSet, ResourceUri, Secret, SigningAlgorithm, Subject,
-    UnixTime,
+    AccessTokenInfo, ClaimNames, ClientId, Issuer, JwkSet, ResourceUri, Secret, SigningAlgorithm,
+    Subject, UnixTime,
 };
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -72,6 +72,7 @@ pub struct JwtTokens {
     profile: JwtProfile,
     client_claim: Option<Box<str>>,
     scope_claim: Option<Box<str>>,
+    extra_claims: ClaimNames,
     audiences: Audiences,
     keys: Keys,
 }
@@ -134,6 +135,7 @@ impl JwtTokens {
             profile: JwtProfile::Rfc9068,
             client_claim: None,
             scope_claim: None,
+            extra_claims: ClaimNames::none(),
             audiences: Audiences::new(),
             keys,
         }
@@ -180,6 +182,17 @@ impl JwtTokens {
     #[must_use]
     pub fn with_scope_claim(mut self, name: &str) -> Self {
         self.scope_claim = Some(name.into());
+        self
+    }
+
+    /// Passes these further claims of a token on to handlers, which read them with [`AuthInfo::claim`].
+    ///
+    /// Nothing else of a token is stored. The claims grant nothing by themselves.
+    ///
+    /// [`AuthInfo::claim`]: crate::AuthInfo::claim
+    #[must_use]
+    pub fn with_extra_claims(mut self, names: ClaimNames) -> Self {
+        self.extra_claims = names;
         self
     }
 
@@ -293,6 +306,7 @@ impl JwtTokens {
         let scopes = scopes(claims.get(scope)).ok_or(JwtRefused::Claims)?;
         let audience = self.profile.audience(claims).ok_or(JwtRefused::Claims)?;
         let audience = self.audiences.recipients(&audience).ok_or(JwtRefused::Claims)?;
+        let extra = self.extra_claims.select(|name| claims.get(name).cloned());
         let claims = Claims::deserialize(claims).map_err(|_| JwtRefused::Claims)?;
         if !self.issuer.is(&claims.iss) {
             return Err(JwtRefused::Claims);
@@ -312,6 +326,7 @@ impl JwtTokens {
             .with_audience(audience)
             // Only here is the difference between the clocks taken into account.
             .with_expires_at(claims.exp.saturating_add(SKEW))
-            .with_jkt(jkt))
+            .with_jkt(jkt)
+            .with_claims(extra))
     }
 }

@@ -46,7 +46,7 @@ pub use introspection::{
 };
 #[cfg(feature = "jwt")]
 pub use jwt::{JwtProfile, JwtRefused, JwtTokens, JwtVerdict, NoKeys};
-pub use oauth_types::{AccessTokenInfo, BrowserOrigins};
+pub use oauth_types::{AccessTokenInfo, BrowserOrigins, ClaimError, ClaimNames};
 pub use operations::OperationScopes;
 pub use principal::{Account, Principal};
 pub use requirement::{RequestBody, Requirement};

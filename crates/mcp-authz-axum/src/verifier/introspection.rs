@@ -4,7 +4,8 @@ use core::time::Duration;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use oauth_types::{
-    AuthMethod, ClientId, EndpointUrl, IntrospectionResponse, Issuer, ResourceUri, Secret, UnixTime,
+    AuthMethod, ClaimNames, ClientId, EndpointUrl, IntrospectionResponse, Issuer, ResourceUri,
+    Secret, UnixTime,
 };
 use resource_server::{
     AccessTokenInfo, Cached, Introspected, Introspection, IntrospectionEndpoint,
@@ -128,6 +129,13 @@ impl IntrospectionVerifier {
     #[must_use]
     pub fn with_audience(mut self, name: &str, resource: ResourceUri) -> Self {
         self.asker.introspection = self.asker.introspection.with_audience(name, resource);
+        self
+    }
+
+    /// Passes these further members on to handlers, as [`Introspection::with_extra_claims`].
+    #[must_use]
+    pub fn with_extra_claims(mut self, names: ClaimNames) -> Self {
+        self.asker.introspection = self.asker.introspection.with_extra_claims(names);
         self
     }
 

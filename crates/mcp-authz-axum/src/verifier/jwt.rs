@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use bytes::Bytes;
 use client_auth::InvalidKeys;
 use http::Response;
-use oauth_types::{EndpointUrl, Issuer, JwkSet, ResourceUri, Secret, UnixTime};
+use oauth_types::{ClaimNames, EndpointUrl, Issuer, JwkSet, ResourceUri, Secret, UnixTime};
 use resource_server::{AccessTokenInfo, CacheDuration, JwtProfile, JwtTokens, JwtVerdict};
 use tracing::{info, warn};
 
@@ -127,6 +127,26 @@ impl JwtVerifier {
     #[must_use]
     pub fn with_client_claim(self, name: &str) -> Self {
         self.changed(|tokens| tokens.with_client_claim(name))
+    }
+
+    /// Passes these further claims on to handlers, as [`JwtTokens::with_extra_claims`].
+    ///
+    /// ```
+    /// # use mcp_authz_axum::JwtVerifier;
+    /// # use oauth_types::Issuer;
+    /// use resource_server::{AuthInfo, ClaimError, ClaimNames};
+    ///
+    /// # fn f(issuer: Issuer) -> Result<JwtVerifier, Box<dyn std::error::Error>> {
+    /// let verifier = JwtVerifier::new(issuer)?.with_extra_claims(ClaimNames::new(["groups", "email"])?);
+    /// # Ok(verifier) }
+    ///
+    /// fn handler(granted: &AuthInfo) -> Result<Vec<String>, ClaimError> {
+    ///     granted.claim("groups")
+    /// }
+    /// ```
+    #[must_use]
+    pub fn with_extra_claims(self, names: ClaimNames) -> Self {
+        self.changed(|tokens| tokens.with_extra_claims(names))
     }
 
     fn changed(self, change: impl FnOnce(JwtTokens) -> JwtTokens) -> Self {

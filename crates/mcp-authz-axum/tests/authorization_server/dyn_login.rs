@@ -48,5 +48,5 @@ fn a_dyn_login_forwards_what_the_login_says_of_itself() {
     assert!(!upstream.is_demo());
     let demo = DynLogin::new(DemoLogin);
     assert!(demo.is_demo() && demo.upstream().is_none());
-    assert_eq!(format!("{:?}", demo.clone()), "DynLogin(mcp_authz_axum::login::DemoLogin)");
+    assert_eq!(format!("{demo:?}"), "DynLogin(mcp_authz_axum::login::DemoLogin)");
 }

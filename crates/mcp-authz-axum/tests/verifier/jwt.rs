@@ -3,7 +3,9 @@
 use http::StatusCode;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use mcp_authz_axum::{JwtVerifier, RemoteServer, TokenVerifier as _};
-use oauth_types::{EndpointUrl, JwkSet, ResourceUri, Secret, SigningAlgorithm, UnixTime};
+use oauth_types::{
+    ClaimError, ClaimNames, EndpointUrl, JwkSet, ResourceUri, Secret, SigningAlgorithm, UnixTime,
+};
 use serde_json::{Value, json};
 
 use crate::protected::*;
@@ -277,4 +279,23 @@ async fn a_token_with_doubled_or_very_many_claims_is_refused() {
     let many = |count| signed(&claims(&fixed(), &json!({"aud": vec![MCP; count]})));
     assert!(known(&many(100), NOW).await.is_some());
     assert_eq!(known(&many(101), NOW).await, None);
+}
+
+/// Handlers read the claims that the host named, cached or not; the checks read their own.
+#[tokio::test]
+async fn named_claims_of_a_token_reach_handlers() {
+    let keys = JwkSet::from_json(PUBLIC.as_bytes()).unwrap();
+    let names = ClaimNames::new(["groups", "email"]).unwrap();
+    let verifier = JwtVerifier::with_keys(fixed(), &keys).unwrap().with_extra_claims(names);
+    let changes = json!({"groups": ["staff", "admins"], "email": 7, "phone": "canary"});
+    let token = Secret::new(signed(&claims(&fixed(), &changes)));
+    for _ in 0..2 {
+        let facts = verifier.verify(&token, UnixTime::from_secs(NOW)).await.unwrap().unwrap();
+        assert_eq!(facts.claims.get::<Vec<String>>("groups").unwrap(), ["staff", "admins"]);
+        assert_eq!(facts.claims.get::<String>("email"), Err(ClaimError::OtherType));
+        assert_eq!(facts.claims.get::<String>("phone"), Err(ClaimError::Absent));
+        assert_eq!(facts.claims.get::<String>("sub"), Err(ClaimError::Absent));
+    }
+    let none = known(token.expose(), NOW).await.unwrap();
+    assert_eq!(none.claims.names().count(), 0);
 }

@@ -263,6 +263,11 @@ impl Introspection {
             return Err(IntrospectionRejected::NotAccessToken { member });
         }
         let jkt = confirmed_key(&answer)?;
+        let claims = self.extra_claims.select(|name| match name {
+            "username" => answer.username.clone().map(Value::String),
+            "jti" => answer.jti.clone().map(Value::String),
+            other => answer.extra.get(other).cloned(),
+        });
         let client_id = answer.client_id.ok_or(IntrospectionRejected::NoClient)?;
         let is_unnamed = answer.sub.is_none() && answer.username.is_none();
         let is_said = |name: &Option<String>| name.as_ref().is_some_and(|name| !name.is_empty());
@@ -289,7 +294,8 @@ impl Introspection {
             .with_scopes(answer.scope.unwrap_or_default())
             .with_audience(audience)
             .with_expires_at(answer.exp)
-            .with_jkt(jkt))
+            .with_jkt(jkt)
+            .with_claims(claims))
     }
 }
 

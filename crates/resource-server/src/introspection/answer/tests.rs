@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use http::header::CONTENT_TYPE;
-use oauth_types::{ClientId, Issuer, ResourceUri, Secret};
+use oauth_types::{ClaimError, ClaimNames, ClientId, Issuer, ResourceUri, Secret};
 use serde_json::json;
 
 use super::*;
@@ -359,4 +359,28 @@ fn an_answer_is_believed_for_half_a_minute_at_most() {
         assert!(seconds == 0 || after(seconds - 1), "{chosen:?}");
         assert!(!after(seconds), "{chosen:?}");
     }
+}
+
+#[test]
+fn named_members_are_passed_on_and_nothing_else() {
+    let body = json!({"active": true, "sub": "alice", "client_id": "c", "username": "Alice", "jti": "t1",
+        "groups": ["staff"], "email": "canary@example.org", "exp": 1_000_600, "aud": "https://rs.example/mcp"});
+    let names = ClaimNames::new(["groups", "username", "jti", "phone"]).unwrap();
+    let read = |settings: Introspection| {
+        let answer = answer(200, "application/json", &body.to_string());
+        match settings.read(&answer, NOW).unwrap() {
+            Introspected::Yes(believed) => (**believed.facts()).clone(),
+            Introspected::No(why) => panic!("{why}"),
+        }
+    };
+    let facts = read(introspection().with_extra_claims(names));
+    assert_eq!(facts.claims.get::<Vec<String>>("groups").unwrap(), ["staff"]);
+    assert_eq!(facts.claims.get::<String>("username").unwrap(), "Alice");
+    assert_eq!(facts.claims.get::<String>("jti").unwrap(), "t1");
+    for absent in ["phone", "email", "sub"] {
+        assert_eq!(facts.claims.get::<String>(absent), Err(ClaimError::Absent), "{absent}");
+    }
+    let none = read(introspection());
+    assert_eq!(none.claims.names().count(), 0);
+    assert!(!format!("{facts:?}").contains("staff") && !format!("{none:?}").contains("canary"));
 }
