@@ -8,8 +8,9 @@ use http::header::LOCATION;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use iss_validate::{AuthorizationError, Callback, CallbackRejected, Expected, Validated};
 use oauth_types::{
-    AuthorizationServerMetadata, ClientId, DocumentError, EndpointUrl, ErrorResponse, InvalidScope,
-    InvalidUri, Issuer, ResourceUri, Secret, State, TokenErrorCode, UnixTime,
+    AuthorizationServerMetadata, ClientId, DocumentError, EndpointUrl, ErrorResponse,
+    InvalidClientId, InvalidScope, InvalidUri, Issuer, MemberRule, ResourceUri, Secret, State,
+    TokenErrorCode, UnixTime,
 };
 
 use crate::*;
@@ -76,6 +77,44 @@ fn without_tokens() -> RestoreError {
 fn every_error_says_what_to_do() {
     let text = [flow(), parts(), transport()];
     insta::assert_snapshot!(text.concat());
+}
+
+/// The name of the stage stands in front of these reasons, so they have no colon of their own.
+#[test]
+fn a_reason_behind_a_stage_has_no_colon() {
+    let url = || url("https://as.example/metadata");
+    let member = |rule| DocumentError::Member { member: "scope", rule };
+    let rules = [
+        InvalidUri::Syntax,
+        InvalidUri::TooLong,
+        InvalidUri::NoHost,
+        InvalidUri::AmbiguousHost,
+        InvalidUri::PlainHttp,
+        InvalidUri::NotHttps,
+        InvalidUri::Scheme,
+        InvalidUri::Userinfo,
+        InvalidUri::Port,
+        InvalidUri::Fragment,
+    ];
+    let documents = [
+        DocumentError::TooLarge,
+        DocumentError::NotAnObject,
+        member(MemberRule::Missing),
+        member(MemberRule::Type { found: "a number", expected: "a text" }),
+        member(MemberRule::ClientId(InvalidClientId::Empty)),
+        member(MemberRule::Scope(InvalidScope::Empty)),
+        member(MemberRule::Parameter { name: "code" }),
+        member(MemberRule::Value { expected: "`Bearer`" }),
+    ];
+    let documents = documents.map(|error| FlowErrorKind::Document { url: url(), error });
+    let kinds = (rules.map(FlowErrorKind::NamedUrl).into_iter().chain(documents))
+        .chain([404, 503].map(|code| FlowErrorKind::Status(StatusCode::from_u16(code).unwrap())))
+        .chain([refused("invalid_grant"), refused("of_this_server")]);
+    for kind in kinds {
+        let text = FlowError::new(FlowStage::ServerMetadata, kind).to_string();
+        assert!(text.starts_with("authorization server metadata: "), "{text}");
+        assert_eq!(text.matches(": ").count(), 1, "{text}");
+    }
 }
 
 fn flow() -> String {
