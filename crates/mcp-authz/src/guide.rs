@@ -8,6 +8,7 @@
 //! | show your own login page | [`own_login`] |
 //! | let users log in at Google, Entra, Okta or Keycloak | [`upstream_login`] |
 //! | accept the tokens of an external issuer | [`external_issuer`] |
+//! | keep client secrets as argon2 or bcrypt hashes | [`hashed_secrets`] |
 //! | run it in production | [`deployment`] |
 //! | run it behind nginx, Caddy or a path prefix | [`behind_a_proxy`] |
 //! | run several replicas, choose the store at run time, or move from SQLite to PostgreSQL | [`replicas`] |
@@ -30,6 +31,9 @@ pub mod deployment {
 }
 pub mod external_issuer {
     #![doc = include_str!("guide/external_issuer.md")]
+}
+pub mod hashed_secrets {
+    #![doc = include_str!("guide/hashed_secrets.md")]
 }
 pub mod moving {
     #![doc = include_str!("guide/moving.md")]

@@ -7,7 +7,9 @@ use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use client_auth::{VerifyingKeys, Presented, ClientAuthRecord};
+use client_auth::{
+    ClientAuthRecord, InvalidSecretHash, Presented, SecretVerifier, VerifyingKeys,
+};
 use dudect_bencher::ctbench::{BenchMetadata, BenchName, BenchOpts, run_benches_console};
 use dudect_bencher::rand::RngExt as _;
 use dudect_bencher::{BenchRng, Class, CtRunner};
@@ -27,11 +29,13 @@ fn main() -> std::io::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let samples = arguments.next().expect("how many samples").parse().expect("a number");
     SAMPLES.set(samples).expect("set once");
-    let cases: [(&'static str, fn(&mut CtRunner, &mut BenchRng)); 11] = [
+    let cases: [(&'static str, fn(&mut CtRunner, &mut BenchRng)); 13] = [
         ("client_secret", client_secret),
         ("client_secret_basic", client_secret_basic),
         ("client_known", client_known),
         ("client_method", client_method),
+        ("client_known_hash", client_known_hash),
+        ("client_digest_hash", client_digest_hash),
         ("client_known_es256", client_known_es256),
         ("client_known_es384", client_known_es384),
         ("client_known_eddsa", client_known_eddsa),
@@ -124,6 +128,43 @@ fn client_method(runner: &mut CtRunner, rng: &mut BenchRng) {
         [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost].map(record);
     let inputs = [(post(SECRET), Some(&basic)), (post(FIRST_DIFFERS), Some(&post_only))];
     compare(runner, rng, 1000, inputs, authenticate);
+}
+
+/// Verifier that is fast, so that what surrounds it is measured.
+struct FastHashes;
+
+impl SecretVerifier for FastHashes {
+    fn verify(&self, hash: &str, secret: &Secret) -> Result<bool, InvalidSecretHash> {
+        Ok(SecretDigest::of(hash).equals(&secret.digest()))
+    }
+
+    fn decoy(&self) -> &str {
+        "$fast$cccccccccccccccc"
+    }
+}
+
+/// Performs a whole client authentication with a verifier of hashes, which may fail.
+fn authenticate_hashed((body, record): &(String, Option<&ClientAuthRecord>)) -> bool {
+    let form = FormPairs::parse(body.as_bytes()).expect("a form");
+    let presented = Presented::parse(&HeaderMap::new(), &form).expect("one method");
+    presented.verify_with(&FastHashes, *record, AUDIENCE, UnixTime::from_secs(0)).is_ok()
+}
+
+/// Compares a wrong secret of a client with a hash with one of an unknown client.
+fn client_known_hash(runner: &mut CtRunner, rng: &mut BenchRng) {
+    let body = post(FIRST_DIFFERS);
+    let record = ClientAuthRecord::new(AuthMethod::ClientSecretPost)
+        .with_secret_hash("$fast$dddddddddddddddd");
+    let inputs = [(body.clone(), Some(&record)), (body, None)];
+    compare(runner, rng, 1000, inputs, authenticate_hashed);
+}
+
+/// Compares a wrong secret of a client with a digest with one of an unknown client, where a verifier is used.
+fn client_digest_hash(runner: &mut CtRunner, rng: &mut BenchRng) {
+    let body = post(FIRST_DIFFERS);
+    let record = record(AuthMethod::ClientSecretPost);
+    let inputs = [(body.clone(), Some(&record)), (body, None)];
+    compare(runner, rng, 1000, inputs, authenticate_hashed);
 }
 
 /// Compares an assertion with a wrong signature of a known client with one of an unknown client.
