@@ -13,9 +13,10 @@
 //! registers itself, and is never refused, can therefore not use up the processor.
 
 use core::fmt;
+use std::sync::Arc;
 
 use oauth_types::{ClientId, Secret, UnixTime};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::client_auth_record::ClientAuthRecord;
 use crate::verify::Presented;
@@ -33,14 +34,14 @@ use crate::verify::Presented;
 /// let hash = SecretHash::from("$2b$12$GhvMmNVjRW29ulnudl.LbuAnUtN/LRfe1JsBm1Xu6LE3059z5Tr8m");
 /// assert_eq!(format!("{hash:?}"), "SecretHash([redacted])");
 /// ```
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct SecretHash(Box<str>);
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub struct SecretHash(Arc<str>);
 
 impl SecretHash {
     /// Takes a hash that a store kept.
     #[must_use]
-    pub fn new(text: impl Into<Box<str>>) -> Self {
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
         Self(text.into())
     }
 
@@ -60,6 +61,12 @@ impl From<&str> for SecretHash {
 impl From<String> for SecretHash {
     fn from(text: String) -> Self {
         Self::new(text)
+    }
+}
+
+impl Serialize for SecretHash {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 

@@ -35,7 +35,7 @@ fn main() -> std::io::Result<()> {
         ("client_known", client_known),
         ("client_method", client_method),
         ("client_known_hash", client_known_hash),
-        ("client_digest_hash", client_digest_hash),
+        ("client_known_digest", client_known_digest),
         ("client_known_es256", client_known_es256),
         ("client_known_es384", client_known_es384),
         ("client_known_eddsa", client_known_eddsa),
@@ -160,7 +160,7 @@ fn client_known_hash(runner: &mut CtRunner, rng: &mut BenchRng) {
 }
 
 /// Compares a wrong secret of a client with a digest with one of an unknown client, where a verifier is used.
-fn client_digest_hash(runner: &mut CtRunner, rng: &mut BenchRng) {
+fn client_known_digest(runner: &mut CtRunner, rng: &mut BenchRng) {
     let body = post(FIRST_DIFFERS);
     let record = record(AuthMethod::ClientSecretPost);
     let inputs = [(body.clone(), Some(&record)), (body, None)];
