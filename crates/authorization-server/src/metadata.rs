@@ -7,8 +7,8 @@ use client_auth::VerifyingKeys;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Response, StatusCode};
 use oauth_types::{
-    AuthMethod, AuthorizationServerMetadata, CodeChallenge, GrantProfile, GrantType, ResponseType,
-    metadata_response,
+    AuthMethod, AuthorizationServerMetadata, CodeChallenge, GrantProfile, GrantType, ResourceUri,
+    ResponseType, metadata_response,
 };
 
 use crate::config::Config;
@@ -26,6 +26,12 @@ impl Config {
             grants.push(GrantType::JwtBearer);
         }
         grants
+    }
+
+    /// Returns the resources for which this server issues tokens.
+    #[must_use]
+    pub fn resources(&self) -> &[ResourceUri] {
+        &self.resources
     }
 
     /// Returns the metadata of this server.

@@ -25,6 +25,7 @@ mod serve;
 mod server;
 mod signal;
 mod standing;
+mod startup;
 mod sweeper;
 mod verifier;
 

@@ -9,7 +9,7 @@ mod without_token;
 
 use core::fmt;
 use core::time::Duration;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
@@ -27,6 +27,7 @@ use crate::clock::{Clock, entropy, warn_of_http_for_development};
 #[cfg(feature = "dpop")]
 use crate::proofs::Proofs;
 use crate::reading::is_too_long;
+use crate::startup::{self, kind_of_verifier};
 use crate::verifier::TokenVerifier;
 
 /// Tower layer that admits requests whose access token grants what they need.
@@ -34,6 +35,8 @@ use crate::verifier::TokenVerifier;
 /// The service is whatever takes and gives `http` types: an axum router, rmcp's, tonic's, or one on plain hyper. What a
 /// request has to grant is one [`ScopeSet`](oauth_types::ScopeSet) for all, or a table of an MCP server's
 /// [operations](resource_server::OperationScopes).
+///
+/// Where the layer is first applied, one event at level `INFO` names the resource, its issuers and the kind of verifier.
 ///
 /// Handlers find an [`AuthInfo`](resource_server::AuthInfo) in the request's extensions; the token itself is taken out.
 /// Where the table has operations that need no token, they find an `Option<AuthInfo>` beside it, which is `None` for a
@@ -56,6 +59,8 @@ pub struct ProtectLayer<V>(Arc<Guard<V>>);
 struct Guard<V> {
     resource: Arc<Resource>,
     verifier: Arc<V>,
+    /// Type of the verifier, and whether the start-up event was logged.
+    startup: Arc<(String, Once)>,
     required: Arc<Requirement>,
     order: Arc<dyn ScopeHierarchy + Send + Sync>,
     seal: HandleSeal,
@@ -78,6 +83,7 @@ impl<V> Clone for Guard<V> {
         Self {
             resource: Arc::clone(&self.resource),
             verifier: Arc::clone(&self.verifier),
+            startup: Arc::clone(&self.startup),
             required: Arc::clone(&self.required),
             order: Arc::clone(&self.order),
             seal: self.seal.clone(),
@@ -116,6 +122,14 @@ impl<V> fmt::Debug for ProtectLayer<V> {
 #[expect(clippy::exhaustive_structs, reason = "the token is all there is")]
 pub struct RawToken(pub Secret);
 
+impl<V> Guard<V> {
+    /// Logs once what is protected, although axum applies a layer to every route, and again for requests.
+    fn log_startup(&self) {
+        let (verifier, logged) = &*self.startup;
+        logged.call_once(|| startup::protected_resource(&self.resource, verifier));
+    }
+}
+
 impl<V: TokenVerifier> ProtectLayer<V> {
     /// Default limit of request bodies that the layer reads, in bytes.
     pub const MAX_BODY: usize = 4 * 1024 * 1024;
@@ -150,6 +164,7 @@ impl<V: TokenVerifier> ProtectLayer<V> {
         };
         Self(Arc::new(Guard {
             resource: Arc::new(resource),
+            startup: Arc::new((kind_of_verifier(&verifier), Once::new())),
             verifier: Arc::new(verifier),
             required: Arc::new(required.into()),
             order: Arc::new(NoHierarchy),

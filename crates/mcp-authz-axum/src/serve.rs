@@ -30,6 +30,7 @@ use tracing::debug;
 
 use crate::connections::{Answering, ConnectionLimits, Connections};
 use crate::lingering::Lingering;
+use crate::startup;
 
 /// Maximum size of a request's head, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
@@ -49,7 +50,8 @@ const BEFORE_RETRY: Duration = Duration::from_millis(10);
 /// closed for new ones. Bodies have the deadline of their endpoint:
 /// [`AuthorizationServer::with_deadlines`](crate::AuthorizationServer::with_deadlines) and
 /// [`ProtectLayer::with_body_deadline`](crate::ProtectLayer::with_body_deadline). How slowly an answer is read has no
-/// limit, because event streams may be open for hours. Handlers find the address of their peer in [`ConnectInfo`].
+/// limit, because event streams may be open for hours. Handlers find the address of their peer in [`ConnectInfo`]. An event
+/// at level `INFO` names the address of the listener.
 ///
 /// ```no_run
 /// # async fn f(router: axum::Router) -> std::io::Result<()> {
@@ -66,6 +68,9 @@ pub async fn serve(
     limits: ConnectionLimits,
     stop: impl Future<Output = ()>,
 ) {
+    if let Ok(address) = listener.local_addr() {
+        startup::listening(address);
+    }
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(limits.head).max_buf_size(MAX_HEAD);
     let (open, mut tasks) = (GracefulShutdown::new(), JoinSet::new());

@@ -21,7 +21,6 @@ use axum::routing::any;
 use http::{Method, Response};
 use oauth_types::ClientMetadataUrl;
 use tower_http::catch_panic::CatchPanicLayer;
-use tracing::info;
 
 use crate::clock::{Clock, warn_of_http_for_development};
 use crate::consent_retries::ConsentRetries;
@@ -35,6 +34,7 @@ use crate::reading::{Deadlines, whole};
 use crate::reply::{answer, page_answer, page_panicked, panicked, refused};
 use crate::routes::route_exactly;
 use crate::secrets::Secrets;
+use crate::startup;
 use crate::sweeper::Sweeper;
 
 /// Authorization server, made of a configuration, a store and the host's login.
@@ -162,7 +162,10 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
         self
     }
 
-    /// Returns the router with all endpoints, and logs their paths at level `INFO`.
+    /// Returns the router with all endpoints.
+    ///
+    /// One event at level `INFO` names the issuer, the resources, the kinds of store and login, the ways to register, and
+    /// the paths.
     ///
     /// The issuer determines the paths, less a [prefix](Self::with_stripped_prefix) that a proxy removes. Any other
     /// path is answered with 404 and the addresses of the endpoints. Before you merge the router with one that has a
@@ -187,11 +190,8 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
         for path in own.into_iter().flatten() {
             path.replace_range(..self.stripped.len(), "");
         }
-        info!(
-            issuer = %config.issuer().as_str(), authorize = paths.authorize, token = paths.token,
-            register = paths.register, revoke = paths.revoke, metadata = ?paths.metadata,
-            "the authorization server is served at these paths of this process"
-        );
+        let has_documents = documents.is_some();
+        startup::authorization_server(&config, &paths, &*store, &login, has_documents);
         let server = Server {
             documents,
             config,

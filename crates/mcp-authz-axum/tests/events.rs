@@ -1,4 +1,4 @@
-//! Events for operators: a failing login.
+//! Events for operators: what a process serves when it starts, and a failing login.
 //!
 //! A program of its own: `tracing` remembers for each place of an event whether anything listens, and another test that
 //! comes by at the same moment could settle it before this one listens.
@@ -9,12 +9,19 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use authorization_server::{Config, MemoryStore, ServerKey, ServerKeys};
+use axum::Router;
 use axum::body::Body;
+use axum::routing::any;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
-use mcp_authz_axum::{AuthorizationServer, Login, LoginResult, LoginUnavailable};
-use oauth_types::{Entropy, Issuer, ResourceUri, ScopeSet};
+use mcp_authz_axum::{
+    AuthorizationServer, ConnectionLimits, DemoLogin, DynLogin, Login, LoginResult, LoginStatus,
+    LoginUnavailable, ProtectLayer, StoreVerifier, metadata_routes, serve,
+};
+use oauth_types::{EndpointUrl, Entropy, Issuer, ResourceUri, ScopeSet};
+use resource_server::Resource;
+use tokio::net::TcpListener;
 use tower::ServiceExt as _;
 
 #[derive(Clone, Default)]
@@ -110,4 +117,101 @@ async fn a_failing_login_is_one_event_with_its_source() {
     assert!(line.contains("ERROR") && line.contains("who is logged in"), "{line}");
     let id = line.split_once(" id=").unwrap().1.split(' ').next().unwrap();
     assert!(page.contains(id), "{page}");
+}
+
+/// Returns the event in the log that contains this text, from its level on; there is one.
+fn event(log: &Log, text: &str) -> String {
+    let lines = log.lines(text);
+    let [line] = &*lines else { panic!("{text}: {lines:?}") };
+    let (_, event) = line.split_once(" INFO ").unwrap();
+    format!("INFO {event}")
+}
+
+/// The deployment page shows the events of this process, but for the name of the store.
+#[tokio::test]
+async fn a_server_says_once_at_its_start_what_it_serves() {
+    let log = log();
+    let store = Arc::new(MemoryStore::default());
+    let resource = ResourceUri::parse("https://mcp.example/mcp").unwrap();
+    let issuer = Issuer::parse("https://as.example").unwrap();
+    let scopes = ScopeSet::parse("files:read").unwrap();
+    let keys = ServerKeys::new(ServerKey::new(1, Entropy::new([7; 32])));
+    let config = Config::new(issuer.clone(), vec![resource.clone()], scopes.clone(), keys).unwrap();
+    let authorization = AuthorizationServer::new(config, Arc::clone(&store), Host).router();
+    let resource = Resource::new(resource, vec![issuer.clone()]).unwrap();
+    let protect = ProtectLayer::new(resource.clone(), StoreVerifier::new(store, issuer), scopes);
+    let mcp = Router::new()
+        .route("/mcp", any(async || "answer"))
+        .route("/mcp/other", any(async || "answer"))
+        .layer(protect)
+        .merge(metadata_routes(&resource));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    for _ in 0..3 {
+        let request = Request::get("/mcp").body(Body::empty()).unwrap();
+        assert_eq!(mcp.clone().oneshot(request).await.unwrap().status(), 401);
+        let request = Request::get("/token").body(Body::empty()).unwrap();
+        assert_eq!(authorization.clone().oneshot(request).await.unwrap().status(), 405);
+    }
+    serve(
+        listener,
+        authorization.merge(mcp.reset_fallback()),
+        ConnectionLimits::default(),
+        async {},
+    )
+    .await;
+
+    let page = include_str!("../../mcp-authz/src/guide/deployment.md");
+    for (text, port) in [
+        (" issuer=https://as.example ", None),
+        (" resource=https://mcp.example/mcp ", None),
+        ("connections are accepted at this address", Some(address.port())),
+    ] {
+        let mut event = event(log, text).replace("MemoryStore", "SqliteStore");
+        if let Some(port) = port {
+            event = event.replace(&port.to_string(), "8001");
+        }
+        assert!(page.contains(&event), "the page has to show: {event}");
+    }
+}
+
+/// Kinds of logins are told apart, and what cannot be reached is not named.
+#[test]
+fn the_start_up_event_tells_a_demo_from_a_login_elsewhere() {
+    let log = log();
+    let server = |issuer| (config(issuer), Arc::new(MemoryStore::default()));
+    let (demo, store) = server("http://127.0.0.1:8001");
+    let _ = AuthorizationServer::new(demo, store, DemoLogin).without_client_documents().router();
+    let demo = event(log, " issuer=http://127.0.0.1:8001 ");
+    assert!(demo.contains(" login=demo registration=dynamic authorize=/authorize "), "{demo}");
+    assert!(!demo.contains("introspect=") && !demo.contains("jwks="), "{demo}");
+
+    let (prefixed, store) = server("https://elsewhere.example/auth");
+    let login =
+        DynLogin::new(Elsewhere(EndpointUrl::parse("https://idp.example/a?key=canary").unwrap()));
+    let server = AuthorizationServer::new(prefixed, store, login);
+    let _ = server.with_stripped_prefix("/auth").unwrap().router();
+    let event = event(log, " issuer=https://elsewhere.example/auth ");
+    assert!(event.contains(" login=https://idp.example ") && !event.contains("canary"), "{event}");
+    assert!(event.contains(" token=/token "), "{event}");
+}
+
+struct Host;
+
+impl Login for Host {
+    async fn status(&self, _: &HeaderMap, _: &str) -> LoginResult {
+        Ok(LoginStatus::Redirect("/login".to_owned()))
+    }
+}
+
+struct Elsewhere(EndpointUrl);
+
+impl Login for Elsewhere {
+    async fn status(&self, _: &HeaderMap, _: &str) -> LoginResult {
+        Ok(LoginStatus::Redirect("/login".to_owned()))
+    }
+
+    fn upstream(&self) -> Option<&EndpointUrl> {
+        Some(&self.0)
+    }
 }

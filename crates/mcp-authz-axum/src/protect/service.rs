@@ -25,6 +25,7 @@ impl<S, V> Layer<S> for ProtectLayer<V> {
     type Service = Protected<S, V>;
 
     fn layer(&self, inner: S) -> Protected<S, V> {
+        self.0.log_startup();
         Protected { inner, guard: Arc::clone(&self.0) }
     }
 }
