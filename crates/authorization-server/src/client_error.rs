@@ -52,31 +52,41 @@ impl InvalidClient {
 impl fmt::Display for InvalidClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::RedirectUris => "redirect_uris: name 1 to 16, of at most 8192 bytes together",
+            Self::RedirectUris => {
+                "`redirect_uris` is missing or too long: the client has to name 1 to 16, of at most 8192 bytes together"
+            }
             Self::RedirectUri(rule) => {
-                let allowed = "none is https, or http on a loopback host";
-                return write!(f, "redirect_uris: {allowed}; redirect_uris[0] {rule}");
+                return write!(
+                    f,
+                    "none of `redirect_uris` is https, or http on a loopback host; the first one {rule}"
+                );
             }
             Self::PrivateUseRedirect => {
-                "redirect_uris: none is https, or http on a loopback host; the private-use scheme of \
-                 redirect_uris[0] is not on the list of this server's operator"
+                "none of `redirect_uris` is https, or http on a loopback host, and the private-use scheme of the first \
+                 is not listed: the client has to use another, or the operator to list the scheme"
             }
             Self::AuthMethod => {
-                "token_endpoint_auth_method: none that the client offers is taken here; see \
-                 token_endpoint_auth_methods_supported of the server's metadata"
+                "no authentication method of the client is accepted: the client has to choose one of \
+                 `token_endpoint_auth_methods_supported` in the server's metadata"
             }
             Self::NoKeys => {
-                "token_endpoint_auth_method: private_key_jwt needs public keys in jwks, or at a jwks_uri that is \
-                 public, https, and fetched by this server"
+                "the client signs assertions and its metadata leads to no public keys: the client has to send `jwks`, \
+                 or a `jwks_uri` that is public, https, and fetched by this server"
             }
-            Self::TwoKeySets => "send jwks or jwks_uri, not both",
-            Self::KeysTooLong => "jwks: at most 16384 bytes; publish more keys at a jwks_uri",
+            Self::TwoKeySets => {
+                "the metadata has both `jwks` and `jwks_uri`: the client has to send one of them (RFC 7591 §2)"
+            }
+            Self::KeysTooLong => {
+                "`jwks` is longer than 16384 bytes: the client has to send fewer keys, or to publish them at a \
+                 `jwks_uri`"
+            }
             Self::Keys(rule) => return rule.fmt(f),
-            Self::Grants => {
-                "grant_types: authorization_code has to be among them, and refresh_token is the other one offered"
+            Self::Grants => "`grant_types` lacks `authorization_code`: the client has to add it",
+            Self::ResponseTypes => "`response_types` lacks `code`: the client has to add it",
+            Self::ForeignUrl => {
+                "a URL of the metadata is not https, or leads to a local address: the client has to use public https \
+                 URLs"
             }
-            Self::ResponseTypes => "response_types: code has to be among them, and is the one offered",
-            Self::ForeignUrl => "URLs in client metadata are https, and lead to no local address",
         })
     }
 }

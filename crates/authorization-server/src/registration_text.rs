@@ -28,7 +28,38 @@ pub(crate) fn of_client(error: &InvalidClient) -> Cow<'static, str> {
         )
         .into(),
         InvalidClient::Keys(rule) => of_keys(*rule),
-        other => other.to_string().into(),
+        InvalidClient::RedirectUris => {
+            "redirect_uris: name 1 to 16, of at most 8192 bytes together".into()
+        }
+        InvalidClient::PrivateUseRedirect => {
+            "redirect_uris: none is https, or http on a loopback host; the private-use scheme of \
+             redirect_uris[0] is not on the list of this server's operator"
+                .into()
+        }
+        InvalidClient::AuthMethod => {
+            "token_endpoint_auth_method: none that the client offers is taken here; see \
+             token_endpoint_auth_methods_supported of the server's metadata"
+                .into()
+        }
+        InvalidClient::NoKeys => {
+            "token_endpoint_auth_method: private_key_jwt needs public keys in jwks, or at a jwks_uri that is \
+             public, https, and fetched by this server"
+                .into()
+        }
+        InvalidClient::TwoKeySets => "send jwks or jwks_uri, not both".into(),
+        InvalidClient::KeysTooLong => {
+            "jwks: at most 16384 bytes; publish more keys at a jwks_uri".into()
+        }
+        InvalidClient::Grants => {
+            "grant_types: authorization_code has to be among them, and refresh_token is the other one offered"
+                .into()
+        }
+        InvalidClient::ResponseTypes => {
+            "response_types: code has to be among them, and is the one offered".into()
+        }
+        InvalidClient::ForeignUrl => {
+            "URLs in client metadata are https, and lead to no local address".into()
+        }
     }
 }
 

@@ -7,6 +7,8 @@ mod consent_retries;
 mod cors;
 mod documents;
 mod dyn_login;
+#[cfg(test)]
+mod error_messages;
 mod lingering;
 mod login;
 mod metadata;

@@ -119,7 +119,10 @@ impl LoginUnavailable {
 
 impl fmt::Display for LoginUnavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the login cannot tell now which user the browser belongs to")
+        f.write_str(
+            "the login cannot tell now which user the browser belongs to: the operator has to check what it asks, \
+             such as the database of users",
+        )
     }
 }
 

@@ -22,6 +22,9 @@ use resource_server::{
 use scope_stepup::{NoHierarchy, ScopeHierarchy};
 use tracing::error;
 
+#[cfg(test)]
+pub(crate) use streams::TokenEnded;
+
 pub use self::service::Protected;
 use crate::clock::{Clock, entropy, warn_of_http_for_development};
 #[cfg(feature = "dpop")]

@@ -45,7 +45,10 @@ impl Default for VerifierUnavailable {
 
 impl fmt::Display for VerifierUnavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the token could not be checked")
+        f.write_str(
+            "the token could not be checked: the client has to keep it and try again, and the operator to read the \
+             reason in the log",
+        )
     }
 }
 

@@ -33,8 +33,11 @@ pub enum WebDocumentsFailed {
 impl fmt::Display for WebDocumentsFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Certificate => "a certificate to trust cannot be read",
-            Self::Tls => "TLS cannot be set up for want of certificates to trust",
+            Self::Certificate => "a certificate to trust cannot be read: pass certificates in PEM",
+            Self::Tls => {
+                "TLS cannot be set up: install certificates to trust on this machine, or call \
+                 `without_client_documents`"
+            }
         })
     }
 }

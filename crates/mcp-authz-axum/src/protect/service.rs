@@ -127,7 +127,7 @@ where
     match noted {
         Ok(response) => Ok(guard.watch(response, admitted, session)),
         Err(denial) => {
-            info!(reason = ?denial.reason(), "not let in");
+            info!(reason = ?denial.reason(), why = %denial, "not let in");
             Ok(denial.into_response().map(Body::from))
         }
     }

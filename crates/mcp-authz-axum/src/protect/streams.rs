@@ -157,11 +157,14 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
 
 /// Error that cuts off a body, so that a client does not take a part for the whole.
 #[derive(Debug)]
-struct TokenEnded;
+pub(crate) struct TokenEnded;
 
 impl fmt::Display for TokenEnded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the answer was cut off, because its token is no longer good")
+        f.write_str(
+            "the answer was cut off, because its token is no longer valid: the client has to get a new token, and \
+             to send the request again",
+        )
     }
 }
 

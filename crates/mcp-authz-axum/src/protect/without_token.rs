@@ -61,9 +61,9 @@ impl<V: TokenVerifier> Guard<V> {
     ) -> Response<Body> {
         match denial.reason() {
             reason @ (DenialReason::Panicked | DenialReason::ScopeUndecided) => {
-                error!(?reason, "the host's code could not decide");
+                error!(?reason, why = %reason, "the host's code could not decide");
             }
-            reason => info!(?reason, "not let in"),
+            reason => info!(?reason, why = %reason, "not let in"),
         }
         // A gRPC client reads the status, and would take any body for a broken message.
         if matches!(*self.required, Requirement::Same(_)) && is_grpc(request.headers()) {

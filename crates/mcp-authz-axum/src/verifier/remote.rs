@@ -35,9 +35,15 @@ pub enum InvalidRemote {
 impl fmt::Display for InvalidRemote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Issuer(rule) => write!(f, "the URL of the issuer's metadata {rule}"),
-            Self::Certificate => f.write_str("a certificate to trust cannot be read"),
-            Self::Tls => f.write_str("TLS cannot be set up for want of certificates to trust"),
+            Self::Issuer(rule) => {
+                write!(f, "the URL of the issuer's metadata {rule}; correct the configured issuer")
+            }
+            Self::Certificate => {
+                f.write_str("a certificate to trust cannot be read: pass certificates in PEM")
+            }
+            Self::Tls => {
+                f.write_str("TLS cannot be set up: install certificates to trust on this machine")
+            }
         }
     }
 }

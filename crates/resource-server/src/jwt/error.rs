@@ -113,8 +113,7 @@ impl fmt::Display for NoKeys {
             ),
             Self::Keys(error) => write!(
                 f,
-                "the issuer's key set cannot be used ({error}): the issuer's operator has to publish a public key \
-                 for ES256, EdDSA, RS256 or PS256"
+                "the issuer's key set cannot be used ({error}): the issuer's operator has to correct it"
             ),
         }
     }
