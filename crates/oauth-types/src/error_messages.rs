@@ -13,14 +13,14 @@ fn every_error_says_what_to_do() {
     let missing = || DocumentError::Member { member: "issuer", rule: MemberRule::Missing };
     let text = [
         table!(InvalidUri {
-            InvalidUri::Syntax = InvalidUri::Syntax => "author of the URI", "write a whole URI, with scheme and host";
+            InvalidUri::Syntax = InvalidUri::Syntax => "author of the URI", "write the whole URI, or the host alone where one is asked for";
             InvalidUri::TooLong = InvalidUri::TooLong => "author of the URI", "shorten it";
             InvalidUri::NoHost = InvalidUri::NoHost => "author of the URI", "name the host";
             InvalidUri::AmbiguousHost = InvalidUri::AmbiguousHost => "author of the URI", "use a plain name or address";
             InvalidUri::PlainHttp = InvalidUri::PlainHttp => "author of the URI", "use https; for a private host in development see `allow_http_for_development`";
             InvalidUri::PublicHost = InvalidUri::PublicHost => "host's programmer", "allow http for private hosts only";
             InvalidUri::NotHttps = InvalidUri::NotHttps => "author of the URI", "use https";
-            InvalidUri::Scheme = InvalidUri::Scheme => "author of the URI", "use https, a loopback URL, or a private scheme with a dot";
+            InvalidUri::Scheme = InvalidUri::Scheme => "author of the URI", "use the scheme for this purpose";
             InvalidUri::Userinfo = InvalidUri::Userinfo => "author of the URI", "leave the part before `@` out";
             InvalidUri::Port = InvalidUri::Port => "author of the URI", "correct the port";
             InvalidUri::Query = InvalidUri::Query => "author of the URI", "leave the query out";

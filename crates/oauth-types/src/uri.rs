@@ -77,8 +77,8 @@ impl fmt::Display for InvalidUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Syntax => {
-                "is not an absolute URI, which has a scheme, as in `https://server.example/path` \
-                 (RFC 3986)"
+                "is not of the form that is required here, such as `https://server.example/path` \
+                 for a URI (RFC 3986) or `server.example` for a host"
             }
             Self::TooLong => "is longer than 2048 bytes, and has to be shortened",
             Self::NoHost => "names no host, and has to name one, as in `https://server.example`",
@@ -91,15 +91,16 @@ impl fmt::Display for InvalidUri {
                  host in development, see `allow_http_for_development`)"
             }
             Self::PublicHost => {
-                "has a host that may be public, and http in development is for private hosts only"
+                "has a host that may be public, where https is required, because http in \
+                 development is for private hosts only"
             }
             Self::NotHttps => "is not https, which is required here",
             Self::Scheme => {
-                "has a scheme that is not allowed here, and has to be https, http on a loopback \
-                 host, or for a redirect URI a private scheme with a dot"
+                "has a scheme that is not allowed here (https or http for web URLs, http for \
+                 development, a private one with a dot for redirect URIs of applications)"
             }
             Self::Userinfo => "carries a user name or password, which has to be left out",
-            Self::Port => "has a port that is not a number from 0 to 65535, as it has to be",
+            Self::Port => "has a port that has to be a number from 0 to 65535, and is not",
             Self::Query => "has a query, which has to be left out",
             Self::Fragment => "has a fragment (the part after `#`), which has to be left out",
             Self::EmptySegment => {
