@@ -7,7 +7,7 @@ use core::fmt;
 use bytes::Bytes;
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, Response, StatusCode};
-use oauth_types::{ErrorResponse, TokenErrorCode, json_response_uncached};
+use oauth_types::{ErrorResponse, FormError, TokenErrorCode, json_response_uncached};
 
 use crate::replay::Replayed;
 
@@ -17,6 +17,8 @@ use crate::replay::Replayed;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Reason {
+    /// The form of the request is malformed or too long ([`FormError`]).
+    MalformedForm,
     /// A client authentication parameter appears more than once.
     ///
     /// The parameters are `client_id`, `client_secret`, `client_assertion` and `client_assertion_type`.
@@ -73,6 +75,9 @@ impl fmt::Display for Reason {
     #[expect(clippy::too_many_lines, reason = "a table of texts")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::MalformedForm => {
+                "the form of the request is malformed or too long: the client has to form-encode it (RFC 6749 appendix B)"
+            }
             Self::RepeatedParameter => {
                 "a parameter of client authentication is repeated: the client has to send it once"
             }
@@ -206,7 +211,8 @@ impl ClientAuthError {
     #[must_use]
     pub const fn code(&self) -> TokenErrorCode {
         match self.reason {
-            Reason::RepeatedParameter
+            Reason::MalformedForm
+            | Reason::RepeatedParameter
             | Reason::RepeatedHeader
             | Reason::HeaderTooLong
             | Reason::SeveralMethods => TokenErrorCode::InvalidRequest,
@@ -229,6 +235,7 @@ impl ClientAuthError {
             Reason::RepeatedParameter | Reason::RepeatedHeader | Reason::SeveralMethods => {
                 "client authentication is ambiguous"
             }
+            Reason::MalformedForm => "the form is malformed or too long",
             Reason::HeaderTooLong => "the Authorization header is too long",
             Reason::NoSecretVerifier | Reason::InvalidSecretHash => "the server failed",
             _ => "client authentication failed",
@@ -267,6 +274,13 @@ impl fmt::Display for ClientAuthError {
 }
 
 impl core::error::Error for ClientAuthError {}
+
+/// The reply is 400 `invalid_request`.
+impl From<FormError> for ClientAuthError {
+    fn from(_: FormError) -> Self {
+        Self::new(Reason::MalformedForm)
+    }
+}
 
 impl From<Replayed> for ClientAuthError {
     fn from(_: Replayed) -> Self {

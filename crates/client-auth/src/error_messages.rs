@@ -9,6 +9,7 @@ fn every_error_says_what_to_do() {
     let failed = ClientAuthError::new(Reason::WrongSecret);
     let text = [
         table!(Reason {
+            Reason::MalformedForm = Reason::MalformedForm => "client's developer", "form-encode the body";
             Reason::RepeatedParameter = Reason::RepeatedParameter => "client's developer", "send the parameter once";
             Reason::RepeatedHeader = Reason::RepeatedHeader => "client's developer", "send one header";
             Reason::HeaderTooLong = Reason::HeaderTooLong => "client's developer", "send the Basic credentials alone";

@@ -4,6 +4,7 @@
 //!
 //! | check, in this order | requirement | reason | answer |
 //! |---|---|---|---|
+//! | the body is a form (`From<FormError>`) | | `MalformedForm` | 400 `invalid_request` |
 //! | no parameter or header appears twice | | `RepeatedParameter`, `RepeatedHeader` | 400 `invalid_request` |
 //! | the header is not too long | | `HeaderTooLong` | 400 `invalid_request` |
 //! | the header is Basic | A-AUTHN-1 | `UnknownScheme` | 401 `invalid_client` |
