@@ -3,7 +3,8 @@
 //! | arguments | what it does |
 //! |---|---|
 //! | `issuer URL...` | runs an authorization server whose access tokens are JWTs, for MCP servers at these URLs |
-//! | `get URL TEXT` | fails unless the URL answers 200 without a token, with this text |
+//! | `behind URL` | runs both servers for a proxy at this URL, which removes the prefix `/auth` of the issuer |
+//! | `get URL TEXT` | waits for the server, and fails unless it answers 200 without a token, with this text |
 //! | `refused URL ISSUER` | fails unless the MCP server refuses a request without a token, and names this issuer |
 //! | `call URL VISITS (TOOL ARGUMENTS TEXT)...` | logs in, calls the tools and compares their answers |
 
@@ -16,25 +17,36 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use authorization_server::{Config, MemoryStore, ServerKey, ServerKeys, SigningKeys};
+use axum::Router;
 use client_auth::SigningKey;
 use client_flow::{BrowserRequest, ClientConfig};
 use futures::future::BoxFuture;
 use http::StatusCode;
 use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
-use mcp_authz_axum::{AuthorizationServer, DemoLogin};
+use mcp_authz_axum::{
+    AuthorizationServer, ConnectionLimits, DemoLogin, ProtectLayer, StoreVerifier, metadata_routes,
+    serve, shutdown_signal,
+};
 use mcp_authz_reqwest::{AuthorizedClient, McpTransport, UserAgent, VisitError};
 use oauth_types::{
     BearerChallenge, Entropy, FormWriter, Issuer, ProtectedResourceMetadata, RedirectUri,
     ResourceUri, ScopeSet, SigningAlgorithm,
 };
+use resource_server::{OperationScopes, Resource};
 use rmcp::model::CallToolRequestParams;
 use rmcp::service::ServiceExt as _;
-use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use rmcp::transport::{
+    StreamableHttpClientTransport, StreamableHttpServerConfig, StreamableHttpService,
+};
+use rmcp::{tool, tool_router};
 use tokio::net::TcpListener;
 
 /// For all steps of a check together; a server that hangs ends here.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Time between two attempts to connect.
+const PAUSE: Duration = Duration::from_millis(50);
 const KEY: &str = include_str!("../../crates/client-auth/tests/keys/es256.pem");
 const SCOPES: &str = "books:read clock counter tasks tools units";
 
@@ -45,6 +57,7 @@ async fn main() -> ExitCode {
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
     let outcome = match &arguments[..] {
         ["issuer", resources @ ..] => issue(resources).await,
+        ["behind", url] => behind(url).await,
         [..] => match tokio::time::timeout(PATIENCE, check(&arguments)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(anyhow::anyhow!("not finished in {PATIENCE:?}")),
@@ -85,8 +98,56 @@ async fn issue(resources: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// MCP server behind a proxy.
+struct Echo;
+
+#[tool_router(server_handler)]
+impl Echo {
+    #[tool(description = "Say hello")]
+    fn hello(&self) -> String {
+        "hello from behind the proxy".to_owned()
+    }
+}
+
+/// Runs both servers of the page `behind_a_proxy`, each on a port of its own, until the process is killed.
+async fn behind(url: &str) -> anyhow::Result<()> {
+    let issuer = Issuer::parse(&format!("{url}/auth"))?;
+    let uri = ResourceUri::parse(&format!("{url}/mcp"))?;
+    let scopes = OperationScopes::new("tools")?;
+    let keys = ServerKeys::new(ServerKey::new(1, Entropy::new([7; 32])));
+    let store = Arc::new(MemoryStore::default());
+    let config = Config::new(issuer.clone(), vec![uri.clone()], scopes.all().clone(), keys)?;
+    let authorization = AuthorizationServer::new(config, Arc::clone(&store), DemoLogin)
+        .with_trusted_proxies(|address| address.is_loopback())
+        .with_stripped_prefix("/auth")?
+        .router();
+    let resource = Resource::new(uri, vec![issuer.clone()])?;
+    let config = StreamableHttpServerConfig::default().with_allowed_hosts(resource.host_names());
+    let mcp =
+        StreamableHttpService::new(|| Ok(Echo), Arc::<LocalSessionManager>::default(), config);
+    let mcp = Router::new()
+        .nest_service("/mcp", mcp)
+        .layer(ProtectLayer::new(resource.clone(), StoreVerifier::new(store, issuer), scopes))
+        .merge(metadata_routes(&resource));
+    let first = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let second = TcpListener::bind(("127.0.0.1", 0)).await?;
+    println!("authorization server: {}", first.local_addr()?);
+    println!("MCP server: {}", second.local_addr()?);
+    let limits = ConnectionLimits::default();
+    tokio::join!(
+        serve(first, authorization, limits, shutdown_signal()),
+        serve(second, mcp, limits, shutdown_signal())
+    );
+    Ok(())
+}
+
 async fn get(url: &str, text: &str) -> anyhow::Result<()> {
-    let answer = reqwest::get(url).await?;
+    let answer = loop {
+        match reqwest::get(url).await {
+            Err(error) if error.is_connect() => tokio::time::sleep(PAUSE).await,
+            answer => break answer?,
+        }
+    };
     let (status, body) = (answer.status(), answer.text().await?);
     ensure!(status == StatusCode::OK && body.contains(text), "{status}: {body}");
     Ok(())

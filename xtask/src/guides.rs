@@ -1,5 +1,7 @@
 //! `cargo xtask guides`: the servers of tests/guides, run as they are, then with the diffs that protect them.
 
+mod proxies;
+
 use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -100,7 +102,7 @@ pub(crate) fn run(workspace: &Workspace, bless: bool) -> Result<(), Error> {
         check(workspace, guide, port, Some(&url))
             .map_err(|error| format!("{} with its diff: {error}", guide.name))?;
     }
-    Ok(())
+    proxies::run(workspace)
 }
 
 /// Returns what is wrong with the folders and the diffs.
@@ -184,19 +186,28 @@ fn check(
     if let Some(issuer) = issuer {
         server.env("ISSUER", issuer).envs(urls(guide, port).map(|url| ("MCP_URL", url)));
     }
-    // Its log is short, and shown only if a check fails.
-    server.stderr(Stdio::piped());
-    let mut server = Running::start(server)?;
-    let log = server.errors();
-    server.wait_for("listening on").and_then(|_| ask(workspace, guide, port, issuer)).map_err(
-        |error| {
-            drop(server);
-            let mut lines = String::new();
-            // What cannot be read is missing from the message, which names the failure anyway.
-            let _ = log.map(|mut log| log.read_to_string(&mut lines));
-            format!("{error}\n{lines}").into()
-        },
-    )
+    with_log(server, |server| {
+        server.wait_for("listening on")?;
+        ask(workspace, guide, port, issuer)
+    })
+}
+
+/// Runs a program until `check` returns; if that fails, the error has the program's log, which is short.
+fn with_log(
+    mut command: Command,
+    check: impl FnOnce(&mut Running) -> Result<(), Error>,
+) -> Result<(), Error> {
+    command.stderr(Stdio::piped());
+    let mut program = Running::start(command)?;
+    let log = program.errors();
+    let outcome = check(&mut program);
+    drop(program);
+    outcome.map_err(|error| {
+        let mut lines = String::new();
+        // What cannot be read is missing from the message, which names the failure anyway.
+        let _ = log.map(|mut log| log.read_to_string(&mut lines));
+        format!("{error}\n{lines}").into()
+    })
 }
 
 /// Sends requests to every route of a running server.

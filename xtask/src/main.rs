@@ -98,7 +98,8 @@ enum Command {
     ///
     /// Six unlike servers on rmcp, without authorization, and for each a diff of at most twelve changed lines. The
     /// servers are copied to target/guides and run as they are, then with their diffs: a request without a token is
-    /// refused, a client logs in and calls a tool, other routes answer as before.
+    /// refused, a client logs in and calls a tool, other routes answer as before. Then a client logs in through nginx
+    /// and through Caddy, configured as on the page `behind_a_proxy`. Needs both.
     Guides {
         /// Rewrite the two lock files of tests/guides
         #[arg(long)]
