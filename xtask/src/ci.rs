@@ -4,7 +4,8 @@ use xshell::cmd;
 
 use crate::workspace::{Error, Step, Workspace, run_steps};
 use crate::{
-    browser, conformance, examples, fuzz, guides, interleavings, interop, outside, test, timing,
+    browser, conformance, examples, fuzz, guides, interleavings, interop, outside, package, test,
+    timing,
 };
 
 /// Suites that need a tool, a browser, a database or another SDK.
@@ -20,6 +21,7 @@ const SUITES: &[Step] = &[
     ("every call to a store fails", faults),
     ("programs of users, from the pages alone", outside::run),
     ("servers protected by the diffs of a guide", |workspace| guides::run(workspace, false)),
+    ("packages, without building them", package::unbuilt),
     ("interop with the official SDKs", interop::run),
     ("official conformance suite", |workspace| conformance::run(workspace, None)),
     ("pages in a browser", browser::run),

@@ -121,8 +121,8 @@ enum Command {
     ///
     /// Each crate is built beside the packages of the others. Fails on a package without licence, with a private key or
     /// with a file that is neither source nor page; on a manifest that a registry would refuse or that lacks something
-    /// for its readers; and on a README with wrong `[dependencies]`. Builds most dependencies again, so `ci` leaves it
-    /// out and the public workflow runs it beside `ci`.
+    /// for its readers; and on a README with wrong `[dependencies]`. Builds most dependencies again, so `ci` packs
+    /// without building, and the public workflow runs the whole beside `ci`.
     Package,
     /// Measure the rate of good traffic under hostile traffic
     ///

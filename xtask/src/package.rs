@@ -15,6 +15,10 @@ const STEPS: &[Step] = &[
     ("files of the packages", files),
 ];
 
+/// Steps without the build, which needs every dependency once more.
+const UNBUILT: &[Step] =
+    &[("manifests and pages", manifests), ("packages", pack), ("files of the packages", files)];
+
 /// Licence files of the repository, which every package contains.
 const LICENCES: [&str; 2] = ["LICENSE-MIT", "LICENSE-APACHE"];
 
@@ -37,6 +41,11 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
     run_steps(workspace, STEPS)
 }
 
+/// Packs all crates without building them.
+pub(crate) fn unbuilt(workspace: &Workspace) -> Result<(), Error> {
+    run_steps(workspace, UNBUILT)
+}
+
 fn manifests(workspace: &Workspace) -> Result<(), Error> {
     let mut findings = Vec::new();
     for package in &workspace.packages {
@@ -55,16 +64,24 @@ fn manifests(workspace: &Workspace) -> Result<(), Error> {
 /// Cargo unpacks each package into an empty folder and builds it there. Its siblings come from their packages too,
 /// through a registry that Cargo makes for the occasion, so that nothing is taken from the repository.
 fn build(workspace: &Workspace) -> Result<(), Error> {
+    forget_builds(workspace, &workspace.target.join("packages/debug/.fingerprint"))?;
+    forget_sources(workspace)?;
+    package(workspace, &["--all-features"])
+}
+
+fn pack(workspace: &Workspace) -> Result<(), Error> {
+    package(workspace, &["--no-verify"])
+}
+
+fn package(workspace: &Workspace, options: &[&str]) -> Result<(), Error> {
     let sh = &workspace.sh;
     let target = workspace.target.join("packages");
     // Removed first, so packages of an earlier run cannot replace those of this one.
     sh.remove_path(target.join("package"))?;
-    forget_builds(workspace, &target.join("debug/.fingerprint"))?;
-    forget_sources(workspace)?;
     let packages = workspace.crates().flat_map(|package| ["--package", package.name.as_str()]);
     cmd!(
         sh,
-        "cargo package --quiet --locked --allow-dirty --all-features --target-dir {target} {packages...}"
+        "cargo package --quiet --locked --allow-dirty {options...} --target-dir {target} {packages...}"
     )
     .quiet()
     .run()?;
