@@ -1,20 +1,23 @@
 //! In-memory store for tests and demos, which loses everything when the process ends.
 
 mod clients;
+mod consents;
+mod expiries;
+mod grants;
 mod once;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use client_auth::Replay;
 use oauth_types::{AccessTokenInfo, ClientId, Issuer, SecretDigest, Subject, UnixTime};
 
 use crate::store::{
     AccessRecord, ClientRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, FamilyRecord,
-    NewAccess, NewFamily, OnceKind, RedeemOutcome, RotateOutcome, Rotation, Store, StoreError,
-    SweepClock,
+    NewFamily, OnceKind, RedeemOutcome, RotateOutcome, Rotation, Store, StoreError, SweepClock,
 };
 use clients::Clients;
+use consents::Consents;
+use grants::Grants;
 use once::Once;
 
 /// In-memory store behind one lock, so each operation is one transaction.
@@ -31,40 +34,10 @@ pub struct MemoryStore {
 #[derive(Debug, Default)]
 struct Tables {
     clients: Clients,
-    codes: BTreeMap<SecretDigest, CodeRecord>,
-    families: BTreeMap<FamilyId, FamilyRecord>,
-    access: BTreeMap<SecretDigest, Access>,
-    consents: BTreeMap<SecretDigest, ConsentRecord>,
+    grants: Grants,
+    consents: Consents,
     once: Once,
     clock: SweepClock,
-}
-
-/// Access token and its facts, made once and shared by all later requests.
-#[derive(Debug)]
-struct Access {
-    record: AccessRecord,
-    facts: OnceLock<Arc<AccessTokenInfo>>,
-}
-
-impl Access {
-    fn new(id: FamilyId, family: &FamilyRecord, access: NewAccess) -> Self {
-        let record = AccessRecord {
-            family: id,
-            client_id: family.client_id.clone(),
-            subject: family.subject.clone(),
-            resource: family.resource.clone(),
-            scopes: access.scopes,
-            expires_at: access.expires_at,
-            jkt: access.jkt,
-        };
-        Self { record, facts: OnceLock::new() }
-    }
-
-    fn facts(&self, issuer: &Issuer) -> Arc<AccessTokenInfo> {
-        let make = || Arc::new(self.record.clone().into_facts(issuer.clone()));
-        let facts = self.facts.get_or_init(make);
-        if facts.issuer == *issuer { Arc::clone(facts) } else { make() }
-    }
 }
 
 impl Default for MemoryStore {
@@ -90,28 +63,10 @@ impl MemoryStore {
 }
 
 impl Tables {
-    fn insert(&mut self, family: NewFamily, now: UnixTime) {
-        self.clients.keep(&family);
-        let (id, access) = (family.id, family.access.clone());
-        let record = FamilyRecord::new(family, now);
-        self.access.insert(access.digest, Access::new(id, &record, access));
-        self.families.insert(id, record);
-    }
-
-    /// Returns the access token if it is live: not expired, and its family is not revoked.
-    fn live(&self, digest: &SecretDigest, now: UnixTime) -> Option<&Access> {
-        let access = self.access.get(digest)?;
-        let family = self.families.get(&access.record.family)?;
-        (!family.revoked && now < access.record.expires_at).then_some(access)
-    }
-
     /// Ends the grants of these clients and subjects: codes, consents, and families with all their tokens.
     fn end(&mut self, is_meant: impl Fn(&ClientId, &Subject) -> bool) {
-        self.codes.retain(|_, code| !is_meant(&code.client_id, &code.subject));
-        self.consents.retain(|_, consent| !is_meant(&consent.client_id, &consent.subject));
-        for family in self.families.values_mut() {
-            family.revoked |= is_meant(&family.client_id, &family.subject);
-        }
+        self.consents.end(&is_meant);
+        self.grants.end(&is_meant);
     }
 }
 
@@ -137,12 +92,12 @@ impl Store for MemoryStore {
     }
 
     async fn insert_code(&self, code: CodeRecord) -> Result<(), StoreError> {
-        self.tables().codes.entry(code.digest).or_insert(code);
+        self.tables().grants.insert_code(code);
         Ok(())
     }
 
     async fn read_code(&self, digest: &SecretDigest) -> Result<Option<CodeRecord>, StoreError> {
-        Ok(self.tables().codes.get(digest).cloned())
+        Ok(self.tables().grants.code(digest).cloned())
     }
 
     async fn redeem(
@@ -151,72 +106,29 @@ impl Store for MemoryStore {
         family: NewFamily,
         now: UnixTime,
     ) -> Result<RedeemOutcome, StoreError> {
-        // A-TOKEN-1, A-TOKEN-2
-        let tables = &mut *self.tables();
-        let Some(code) = tables.codes.get_mut(digest) else {
-            return Ok(RedeemOutcome::Missing);
-        };
-        if let Some(redeemed) = code.redeemed {
-            if let Some(family) = tables.families.get_mut(&redeemed) {
-                family.revoked = true;
-            }
-            return Ok(RedeemOutcome::AlreadyUsed(redeemed));
-        }
-        if now >= code.expires_at {
-            return Ok(RedeemOutcome::Expired);
-        }
-        code.redeemed = Some(family.id);
-        tables.insert(family, now);
-        Ok(RedeemOutcome::Redeemed)
+        let Tables { clients, grants, .. } = &mut *self.tables();
+        Ok(grants.redeem(digest, family, now, |family| clients.keep(family)))
     }
 
     async fn insert_family(&self, family: NewFamily, now: UnixTime) -> Result<(), StoreError> {
-        let tables = &mut *self.tables();
-        if !tables.families.contains_key(&family.id) {
-            tables.insert(family, now);
+        let Tables { clients, grants, .. } = &mut *self.tables();
+        if grants.family(&family.id).is_none() {
+            clients.keep(&family);
+            grants.insert(family, None, now);
         }
         Ok(())
     }
 
     async fn read_family(&self, family: &FamilyId) -> Result<Option<FamilyRecord>, StoreError> {
-        Ok(self.tables().families.get(family).cloned())
+        Ok(self.tables().grants.family(family).cloned())
     }
 
     async fn rotate(&self, rotation: Rotation, now: UnixTime) -> Result<RotateOutcome, StoreError> {
-        // A-TOKEN-4
-        let tables = &mut *self.tables();
-        let Some(family) = tables.families.get_mut(&rotation.family) else {
-            return Ok(RotateOutcome::Missing);
-        };
-        if family.revoked {
-            return Ok(RotateOutcome::Revoked);
-        }
-        if now >= family.expires_at || now >= family.idle_until {
-            return Ok(RotateOutcome::Expired);
-        }
-        let outcome = if rotation.presented == family.generation {
-            family.generation = family.generation.next();
-            family.rotated_at = now;
-            family.idle_until = rotation.idle_until;
-            RotateOutcome::Rotated
-        } else if rotation.presented.next() == family.generation
-            && now.saturating_duration_since(family.rotated_at) < rotation.grace
-        {
-            RotateOutcome::GraceReplay
-        } else {
-            family.revoked = true;
-            return Ok(RotateOutcome::Reused);
-        };
-        let digest = rotation.access.digest;
-        let access = Access::new(rotation.family, family, rotation.access);
-        tables.access.insert(digest, access);
-        Ok(outcome)
+        Ok(self.tables().grants.rotate(rotation, now))
     }
 
     async fn revoke_family(&self, family: &FamilyId, _: UnixTime) -> Result<(), StoreError> {
-        if let Some(family) = self.tables().families.get_mut(family) {
-            family.revoked = true;
-        }
+        self.tables().grants.revoke(family);
         Ok(())
     }
 
@@ -235,7 +147,7 @@ impl Store for MemoryStore {
         digest: &SecretDigest,
         now: UnixTime,
     ) -> Result<Option<AccessRecord>, StoreError> {
-        Ok(self.tables().live(digest, now).map(|access| access.record.clone()))
+        Ok(self.tables().grants.access(digest, now))
     }
 
     async fn access_token_info(
@@ -244,7 +156,7 @@ impl Store for MemoryStore {
         issuer: &Issuer,
         now: UnixTime,
     ) -> Result<Option<Arc<AccessTokenInfo>>, StoreError> {
-        Ok(self.tables().live(digest, now).map(|access| access.facts(issuer)))
+        Ok(self.tables().grants.facts(digest, issuer, now))
     }
 
     async fn read_consent(&self, key: &SecretDigest) -> Result<Option<ConsentRecord>, StoreError> {
@@ -252,7 +164,7 @@ impl Store for MemoryStore {
     }
 
     async fn put_consent(&self, consent: ConsentRecord) -> Result<(), StoreError> {
-        self.tables().consents.insert(consent.key, consent);
+        self.tables().consents.put(consent);
         Ok(())
     }
 
@@ -267,36 +179,13 @@ impl Store for MemoryStore {
     }
 
     async fn sweep(&self, now: UnixTime, max: usize) -> Result<usize, StoreError> {
-        let tables = &mut *self.tables();
+        let Tables { clients, grants, consents, once, clock } = &mut *self.tables();
         let mut left = max;
-        let settled = tables.clock.advance(now);
-        tables.once.sweep(now, settled, || take(&mut left));
-        tables.consents.retain(|_, consent| now < consent.until || !take(&mut left));
-        tables.access.retain(|_, access| now < access.record.expires_at || !take(&mut left));
-        // A family stays until its expiry, because its generations detect reuse, and as long as an access token refers
-        // to it. A used code stays as long.
-        let in_use: BTreeSet<FamilyId> =
-            tables.access.values().map(|access| access.record.family).collect();
-        let families = &mut tables.families;
-        families.retain(|id, family| {
-            now < family.expires_at || in_use.contains(id) || !take(&mut left)
-        });
-        tables.codes.retain(|_, code| {
-            let is_needed = code.redeemed.is_some_and(|family| families.contains_key(&family));
-            is_needed || now < code.expires_at || !take(&mut left)
-        });
-        tables.clients.sweep(settled, || take(&mut left));
+        let settled = clock.advance(now);
+        once.sweep(now, settled, &mut left);
+        consents.sweep(now, &mut left);
+        grants.sweep(now, &mut left);
+        clients.sweep(settled, &mut left);
         Ok(max - left)
-    }
-}
-
-/// Decrements the number of rows left to remove; returns `true` if there was one.
-const fn take(left: &mut usize) -> bool {
-    match left.checked_sub(1) {
-        Some(rest) => {
-            *left = rest;
-            true
-        }
-        None => false,
     }
 }

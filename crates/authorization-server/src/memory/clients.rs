@@ -1,29 +1,35 @@
 //! Clients of the in-memory store, and the eviction of unused ones when it is full.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeSet, HashMap};
 
 use oauth_types::{ClientId, UnixTime};
 
+use super::expiries::Expiries;
 use crate::store::{ClientRecord, CreateOutcome, NewFamily};
 
 /// Clients by their identifiers.
 #[derive(Debug, Default)]
-pub(super) struct Clients(BTreeMap<ClientId, Client>);
+pub(super) struct Clients {
+    by_id: HashMap<ClientId, ClientRecord>,
+    /// Clients that registered themselves and never got a token, the one that is forgotten first in front.
+    unused: BTreeSet<(Option<UnixTime>, UnixTime, ClientId)>,
+    expiries: Expiries<ClientId>,
+}
 
-#[derive(Debug)]
-struct Client {
-    record: ClientRecord,
-    /// Is `true` for a client that registered itself and never got a token.
-    is_unused: bool,
+/// Returns the place of a client among the unused ones.
+fn place(record: &ClientRecord) -> (Option<UnixTime>, UnixTime, ClientId) {
+    (record.unused_until, record.registered_at, record.client_id.clone())
 }
 
 impl Clients {
     pub(super) fn get(&self, client_id: &ClientId) -> Option<&ClientRecord> {
-        self.0.get(client_id).map(|client| &client.record)
+        self.by_id.get(client_id)
     }
 
     pub(super) fn remove(&mut self, client_id: &ClientId) {
-        self.0.remove(client_id);
+        if let Some(record) = self.by_id.remove(client_id) {
+            self.unused.remove(&place(&record));
+        }
     }
 
     /// Stores a client, if there is room or an unused client can be evicted.
@@ -35,44 +41,58 @@ impl Clients {
         max_clients: usize,
         settle: impl FnOnce() -> UnixTime,
     ) -> CreateOutcome {
-        if self.0.contains_key(&record.client_id) {
+        if self.by_id.contains_key(&record.client_id) {
             return CreateOutcome::Duplicate;
         }
-        let is_unused = record.unused_until.is_some();
         if !self.has_room(&record, max_clients) {
-            let settled = settle();
-            self.0.retain(|_, client| !client.record.is_forgotten(settled));
+            let mut all = usize::MAX;
+            self.sweep(settle(), &mut all);
         }
         if !self.has_room(&record, max_clients) && !self.remove_oldest_unused() {
             return CreateOutcome::QuotaReached;
         }
-        self.0.insert(record.client_id.clone(), Client { record, is_unused });
+        if let Some(until) = record.unused_until {
+            self.expiries.insert(until, record.client_id.clone());
+            self.unused.insert(place(&record));
+        }
+        self.by_id.insert(record.client_id.clone(), record);
         CreateOutcome::Created
     }
 
     fn has_room(&self, record: &ClientRecord, max_clients: usize) -> bool {
-        let unused = || self.0.values().filter(|client| client.is_unused).count();
-        self.0.len() < max_clients
-            && (record.unused_until.is_none() || unused() < ClientRecord::max_unused(max_clients))
+        self.by_id.len() < max_clients
+            && (record.unused_until.is_none()
+                || self.unused.len() < ClientRecord::max_unused(max_clients))
     }
 
     fn remove_oldest_unused(&mut self) -> bool {
-        let unused = self.0.values().filter(|client| client.is_unused).map(|client| &client.record);
-        let oldest = unused.min_by_key(|record| (record.unused_until, record.registered_at));
-        let oldest = oldest.map(|record| record.client_id.clone());
-        oldest.is_some_and(|oldest| self.0.remove(&oldest).is_some())
+        let Some((_, _, client_id)) = self.unused.pop_first() else { return false };
+        self.by_id.remove(&client_id);
+        true
     }
 
     /// Extends the life of a client to cover its new family; the operator's clients have no end.
     pub(super) fn keep(&mut self, family: &NewFamily) {
-        let Some(client) = self.0.get_mut(&family.client_id) else { return };
-        client.is_unused = false;
-        let unused_until = &mut client.record.unused_until;
-        *unused_until = unused_until.map(|until| until.max(family.client_needed_until()));
+        let Some(record) = self.by_id.get_mut(&family.client_id) else { return };
+        let Some(until) = record.unused_until else { return };
+        self.unused.remove(&place(record));
+        record.unused_until = Some(until.max(family.client_needed_until()));
     }
 
-    /// Removes forgotten clients while `take` returns `true`.
-    pub(super) fn sweep(&mut self, settled: UnixTime, mut take: impl FnMut() -> bool) {
-        self.0.retain(|_, client| !client.record.is_forgotten(settled) || !take());
+    /// Removes at most `left` forgotten clients, and counts them down.
+    pub(super) fn sweep(&mut self, settled: UnixTime, left: &mut usize) {
+        while *left > 0
+            && let Some(client_id) = self.expiries.pop(settled)
+        {
+            match self.get(&client_id).and_then(|record| record.unused_until) {
+                // The client got tokens since, which postponed its end.
+                Some(until) if settled < until => self.expiries.insert(until, client_id),
+                Some(_) => {
+                    self.remove(&client_id);
+                    *left -= 1;
+                }
+                None => {}
+            }
+        }
     }
 }

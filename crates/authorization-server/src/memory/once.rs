@@ -1,16 +1,18 @@
 //! Replay keys of the in-memory store: each is fresh once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use client_auth::Replay;
 use oauth_types::{SecretDigest, UnixTime};
 
+use super::expiries::Expiries;
 use crate::store::OnceKind;
 
 /// Replay keys with their kinds and expiry times.
 #[derive(Debug, Default)]
 pub(super) struct Once {
-    keys: BTreeMap<SecretDigest, (OnceKind, UnixTime)>,
+    keys: HashMap<SecretDigest, (OnceKind, UnixTime)>,
+    expiries: BTreeMap<OnceKind, Expiries<SecretDigest>>,
     /// Latest expiry among the removed keys of each kind; [`OnceKind::Answer`] is never in here.
     forgotten: BTreeMap<OnceKind, UnixTime>,
 }
@@ -30,28 +32,31 @@ impl Once {
         if end.is_some_and(|end| now < end) {
             return Replay::Seen;
         }
-        self.keys.insert(*key, (kind, end.map_or(until, |end| end.max(until))));
+        let end = end.map_or(until, |end| end.max(until));
+        self.keys.insert(*key, (kind, end));
+        self.expiries.entry(kind).or_default().insert(end, *key);
         Replay::Fresh
     }
 
-    /// Removes expired keys, by the clock of their kind, while `take` returns `true`.
-    pub(super) fn sweep(
-        &mut self,
-        now: UnixTime,
-        settled: UnixTime,
-        mut take: impl FnMut() -> bool,
-    ) {
-        let forgotten = &mut self.forgotten;
-        self.keys.retain(|_, (kind, until)| {
-            let end = if *kind == OnceKind::ResourceRequest { now } else { settled };
-            if end < *until || !take() {
-                return true;
+    /// Removes at most `left` expired keys, by the clock of their kind, and counts them down.
+    pub(super) fn sweep(&mut self, now: UnixTime, settled: UnixTime, left: &mut usize) {
+        for (kind, expiries) in &mut self.expiries {
+            let clock = if *kind == OnceKind::ResourceRequest { now } else { settled };
+            while *left > 0
+                && let Some(key) = expiries.pop(clock)
+            {
+                let Some((_, until)) =
+                    self.keys.get(&key).copied().filter(|it| it.0 == *kind && it.1 <= clock)
+                else {
+                    continue;
+                };
+                self.keys.remove(&key);
+                *left -= 1;
+                if *kind != OnceKind::Answer {
+                    let latest = self.forgotten.entry(*kind).or_insert(until);
+                    *latest = (*latest).max(until);
+                }
             }
-            if *kind != OnceKind::Answer {
-                let latest = forgotten.entry(*kind).or_insert(*until);
-                *latest = (*latest).max(*until);
-            }
-            false
-        });
+        }
     }
 }

@@ -315,7 +315,13 @@ impl FamilyRecord {
     /// Creates the record of a family that is stored now, for a store that keeps records as they are.
     #[must_use]
     pub fn new(family: NewFamily, now: UnixTime) -> Self {
-        Self {
+        let (record, _) = Self::split(family, now);
+        record
+    }
+
+    /// Splits a family that is stored now into its record and its first access token.
+    pub(crate) fn split(family: NewFamily, now: UnixTime) -> (Self, NewAccess) {
+        let record = Self {
             client_id: family.client_id,
             subject: family.subject,
             resource: family.resource,
@@ -326,7 +332,8 @@ impl FamilyRecord {
             rotated_at: now,
             jkt: family.jkt,
             revoked: false,
-        }
+        };
+        (record, family.access)
     }
 }
 

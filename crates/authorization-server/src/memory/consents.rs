@@ -1,0 +1,43 @@
+//! Consents of the in-memory store.
+
+use std::collections::HashMap;
+
+use oauth_types::{ClientId, SecretDigest, Subject, UnixTime};
+
+use super::expiries::Expiries;
+use crate::store::ConsentRecord;
+
+/// Consents by their keys.
+#[derive(Debug, Default)]
+pub(super) struct Consents {
+    by_key: HashMap<SecretDigest, ConsentRecord>,
+    expiries: Expiries<SecretDigest>,
+}
+
+impl Consents {
+    pub(super) fn get(&self, key: &SecretDigest) -> Option<&ConsentRecord> {
+        self.by_key.get(key)
+    }
+
+    pub(super) fn put(&mut self, consent: ConsentRecord) {
+        self.expiries.insert(consent.until, consent.key);
+        self.by_key.insert(consent.key, consent);
+    }
+
+    /// Removes the consents of these clients and subjects.
+    pub(super) fn end(&mut self, is_meant: impl Fn(&ClientId, &Subject) -> bool) {
+        self.by_key.retain(|_, consent| !is_meant(&consent.client_id, &consent.subject));
+    }
+
+    /// Removes at most `left` consents that have ended, and counts them down.
+    pub(super) fn sweep(&mut self, now: UnixTime, left: &mut usize) {
+        while *left > 0
+            && let Some(key) = self.expiries.pop(now)
+        {
+            if self.by_key.get(&key).is_some_and(|consent| consent.until <= now) {
+                self.by_key.remove(&key);
+                *left -= 1;
+            }
+        }
+    }
+}
