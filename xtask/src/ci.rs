@@ -4,7 +4,8 @@ use xshell::cmd;
 
 use crate::workspace::{Error, Step, Workspace, run_steps};
 use crate::{
-    browser, conformance, examples, fuzz, guides, interleavings, interop, outside, package, test,
+    browser, conformance, cost, examples, fuzz, guides, interleavings, interop, outside, package,
+    test,
     timing,
 };
 
@@ -26,6 +27,7 @@ const SUITES: &[Step] = &[
     ("official conformance suite", |workspace| conformance::run(workspace, None)),
     ("pages in a browser", browser::run),
     ("what reading costs", doubling),
+    ("instructions of the hot paths", |workspace| cost::run(workspace, false)),
     ("fuzz targets, briefly", fuzz),
     ("interleavings, briefly", interleavings::briefly),
     ("timing harness builds", timing::build),

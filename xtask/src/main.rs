@@ -8,6 +8,7 @@
 mod browser;
 mod ci;
 mod conformance;
+mod cost;
 mod deps;
 mod examples;
 mod fuzz;
@@ -69,6 +70,16 @@ enum Command {
         /// Only scenarios whose name contains this text; `authorization-server` selects the server mode
         #[arg(long)]
         scenario: Option<String>,
+    },
+    /// Count the instructions of the hot paths
+    ///
+    /// Runs each path of tests/cost under callgrind and fails if it takes more than 5 % above its figure in
+    /// tests/cost/instructions.txt, or 20 % if another compiler made the figure. Needs valgrind. What else the machine
+    /// does does not matter.
+    Cost {
+        /// Keep the figures of this run
+        #[arg(long)]
+        bless: bool,
     },
     /// Check the dependencies between the crates, and those of each core
     ///
@@ -199,6 +210,7 @@ fn run(command: &Command) -> Result<(), Error> {
         Command::Test => test::run(&workspace),
         Command::Ci { after_test } => ci::run(&workspace, *after_test),
         Command::Conformance { scenario } => conformance::run(&workspace, scenario.as_deref()),
+        Command::Cost { bless } => cost::run(&workspace, *bless),
         Command::Deps { build_times: true, .. } => deps::build_times(&workspace),
         Command::Deps { bless, .. } => deps::run(&workspace, *bless),
         Command::Fuzz { seconds, target } => fuzz::run(&workspace, *seconds, target.as_deref()),

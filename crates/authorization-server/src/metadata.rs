@@ -18,14 +18,21 @@ pub(crate) const REGISTERED_GRANT_TYPES: [GrantType; 2] =
     [GrantType::AuthorizationCode, GrantType::RefreshToken];
 
 impl Config {
-    /// Returns the grant types that the token endpoint accepts.
-    pub(crate) fn grant_types(&self) -> Vec<GrantType> {
-        use GrantType::{AuthorizationCode, ClientCredentials, RefreshToken};
-        let mut grants = vec![AuthorizationCode, RefreshToken, ClientCredentials];
-        if self.takes_identity_assertions() {
-            grants.push(GrantType::JwtBearer);
+    /// Returns `true` if the token endpoint accepts this grant type.
+    pub(crate) fn offers_grant(&self, grant: &GrantType) -> bool {
+        use GrantType::{AuthorizationCode, ClientCredentials, JwtBearer, RefreshToken};
+        match grant {
+            AuthorizationCode | RefreshToken | ClientCredentials => true,
+            JwtBearer => self.takes_identity_assertions(),
+            _ => false,
         }
-        grants
+    }
+
+    /// Returns the grant types that the token endpoint accepts.
+    fn grant_types(&self) -> Vec<GrantType> {
+        use GrantType::{AuthorizationCode, ClientCredentials, JwtBearer, RefreshToken};
+        let all = [AuthorizationCode, RefreshToken, ClientCredentials, JwtBearer];
+        all.into_iter().filter(|grant| self.offers_grant(grant)).collect()
     }
 
     /// Returns the resources for which this server issues tokens.

@@ -27,10 +27,7 @@ impl<'f> ResourceIndicator<'f> {
         // A-AUTHZ-8
         match (self, own) {
             (Self::Absent, [only]) => Some(only.clone()),
-            (Self::One(one), _) => {
-                let one = ResourceUri::parse(one).ok()?;
-                own.iter().find(|own| own.is_same(&one)).cloned()
-            }
+            (Self::One(one), _) => own.iter().find(|own| is_spelling_of(one, own)).cloned(),
             (Self::Absent | Self::Several, _) => None,
         }
     }
@@ -39,8 +36,13 @@ impl<'f> ResourceIndicator<'f> {
     pub(crate) fn is_within(self, authorized: &ResourceUri) -> bool {
         match self {
             Self::Absent => true,
-            Self::One(one) => ResourceUri::parse(one).is_ok_and(|one| one.is_same(authorized)),
+            Self::One(one) => is_spelling_of(one, authorized),
             Self::Several => false,
         }
     }
+}
+
+/// Returns `true` if the text is a spelling of this URI; most clients send the configured one.
+fn is_spelling_of(text: &str, own: &ResourceUri) -> bool {
+    text == own.as_str() || ResourceUri::parse(text).is_ok_and(|uri| uri.is_same(own))
 }

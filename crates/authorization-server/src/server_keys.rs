@@ -45,11 +45,11 @@ impl ServerKey {
     pub fn new(id: u8, key: Entropy<32>) -> Self {
         Self {
             id,
-            consent_pages: MacKey(derive(&key, CONSENT_PAGE)),
-            browsers: MacKey(derive(&key, BROWSER)),
+            consent_pages: MacKey::new(&*derive(&key, CONSENT_PAGE)),
+            browsers: MacKey::new(&*derive(&key, BROWSER)),
             #[cfg(feature = "dpop")]
             nonces: NonceKey::new(Entropy::new(*derive(&key, DPOP_NONCE))),
-            refresh_tokens: MacKey(Zeroizing::new(key.into_bytes())),
+            refresh_tokens: MacKey::new(&*Zeroizing::new(key.into_bytes())),
         }
     }
 
@@ -155,15 +155,19 @@ const BROWSER: &[u8] = b"mcp-authz/browser";
 #[cfg(feature = "dpop")]
 const DPOP_NONCE: &[u8] = b"mcp-authz/dpop-nonce";
 
-/// Key of an HMAC-SHA-256 for one purpose.
+/// Key of an HMAC-SHA-256 for one purpose, with its two key blocks hashed once and for all.
 #[derive(Clone)]
-pub(crate) struct MacKey(Zeroizing<[u8; 32]>);
+pub(crate) struct MacKey(Hmac<Sha256>);
 
 impl MacKey {
-    /// Begins a MAC over these parts, one after the other.
     #[expect(clippy::expect_used, reason = "HMAC takes keys of every length (RFC 2104 §2)")]
+    fn new(key: &[u8]) -> Self {
+        Self(Hmac::new_from_slice(key).expect("HMAC takes keys of every length"))
+    }
+
+    /// Begins a MAC over these parts, one after the other.
     pub(crate) fn mac(&self, parts: &[&[u8]]) -> Hmac<Sha256> {
-        let mut mac = Hmac::new_from_slice(&*self.0).expect("HMAC takes keys of every length");
+        let mut mac = self.0.clone();
         for part in parts {
             mac.update(part);
         }
@@ -214,7 +218,8 @@ mod tests {
         let purposes = [Purpose::RefreshToken, Purpose::ConsentPage, Purpose::Browser];
         let macs = purposes.map(|purpose| key.of(purpose).mac(&[b"text"]).finalize().into_bytes());
         assert!(macs[0] != macs[1] && macs[1] != macs[2] && macs[2] != macs[0]);
-        assert_eq!(*key.of(Purpose::RefreshToken).0, [7; 32], "of tokens in circulation");
+        let underived = MacKey::new(&[7; 32]).mac(&[b"text"]).finalize().into_bytes();
+        assert!(macs[0] == underived, "of tokens in circulation");
     }
 
     /// The key of nonces is derived: no nonce is made with the server key itself.

@@ -71,7 +71,7 @@ pub async fn token<E: Environment>(
         Some(name) => GrantType::parse(name),
     };
     // A-TOKEN-7
-    if !config.grant_types().contains(&grant_type) {
+    if !config.offers_grant(&grant_type) {
         let code = TokenErrorCode::UnsupportedGrantType;
         return Err(Refusal::token(Cause::Grant, code, "this grant is not offered"));
     }

@@ -7,6 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::any;
 use http::Method;
+use oauth_types::metadata_response;
 use resource_server::Resource;
 
 use crate::cors;
@@ -66,8 +67,9 @@ pub fn metadata_routes_of(resources: &[Resource]) -> Result<Router, SameMetadata
 }
 
 fn publish(router: Router, path: &str, resource: &Resource) -> Router {
-    let resource = resource.clone();
-    let handler = async move |method: Method| resource.metadata_response(&method).map(Body::from);
+    let document = resource.metadata().to_json();
+    let handler =
+        async move |method: Method| metadata_response(&method, document.clone()).map(Body::from);
     route_exactly(router, path, any(handler))
 }
 

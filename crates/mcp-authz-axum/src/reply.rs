@@ -2,6 +2,7 @@
 
 use core::any::Any;
 use core::error::Error;
+use core::pin::pin;
 
 use authorization_server::{ErrorForm, PageError, Refusal};
 use axum::body::Body;
@@ -37,7 +38,8 @@ pub(crate) async fn answer(
     deadlines: Deadlines,
     endpoint: impl Future<Output = Result<Response<Bytes>, Refusal>>,
 ) -> Response<Body> {
-    let outcome = timeout(deadlines.answer, endpoint).await;
+    // Pinned here, because the timeout would move the large future of an endpoint.
+    let outcome = timeout(deadlines.answer, pin!(endpoint)).await;
     reply(outcome.unwrap_or_else(|_| Err(Refusal::late())))
 }
 

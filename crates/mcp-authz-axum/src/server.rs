@@ -18,8 +18,9 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn};
 use axum::routing::any;
+use bytes::Bytes;
 use http::{Method, Response};
-use oauth_types::ClientMetadataUrl;
+use oauth_types::{ClientMetadataUrl, metadata_response};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::clock::{Clock, warn_of_http_for_development};
@@ -74,6 +75,8 @@ struct Server<S, L> {
     retries: ConsentRetries,
     documents: Option<Arc<Documents>>,
     secrets: Option<Secrets>,
+    /// Metadata document, and the one for when client ID metadata documents cannot be fetched.
+    metadata: [Bytes; 2],
 }
 
 type Shared<S, L> = State<Arc<Server<S, L>>>;
@@ -192,7 +195,9 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
         }
         let has_documents = documents.is_some();
         startup::authorization_server(&config, &paths, &*store, &login, has_documents);
+        let without_documents = config.clone().without_client_documents();
         let server = Server {
+            metadata: [&config, &without_documents].map(|config| config.metadata().to_json()),
             documents,
             config,
             store,
@@ -249,11 +254,10 @@ async fn metadata<S: Store + 'static, L: Login>(
     State(server): Shared<S, L>,
     method: Method,
 ) -> Response<Body> {
-    if server.documents.as_ref().is_some_and(|documents| !documents.are_offered()) {
-        let config = server.config.clone().without_client_documents();
-        return config.metadata_response(&method).map(Body::from);
-    }
-    server.config.metadata_response(&method).map(Body::from)
+    let is_withdrawn = server.documents.as_ref().is_some_and(|documents| !documents.are_offered());
+    let [metadata, without_documents] = &server.metadata;
+    let document = if is_withdrawn { without_documents } else { metadata };
+    metadata_response(&method, document.clone()).map(Body::from)
 }
 
 #[cfg(feature = "jwt")]
