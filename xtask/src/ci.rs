@@ -5,8 +5,7 @@ use xshell::cmd;
 use crate::workspace::{Error, Step, Workspace, run_steps};
 use crate::{
     browser, conformance, cost, examples, fuzz, guides, interleavings, interop, outside, package,
-    test,
-    timing,
+    test, timing,
 };
 
 /// Suites that need a tool, a browser, a database or another SDK.

@@ -7,6 +7,7 @@
 mod body;
 mod delegate;
 mod dyn_store;
+mod family_id;
 mod once;
 mod outcomes;
 mod records;
@@ -20,12 +21,13 @@ use client_auth::Replay;
 use oauth_types::{AccessTokenInfo, ClientId, Issuer, SecretDigest, Subject, UnixTime};
 
 pub use dyn_store::DynStore;
+pub use family_id::{FamilyId, Generation};
 pub use once::OnceKind;
 pub(crate) use once::SweepClock;
 pub use outcomes::{CreateOutcome, RedeemOutcome, RotateOutcome};
 pub use records::{
-    AccessRecord, ClientRecord, CodeRecord, ConsentRecord, FamilyId, FamilyRecord, Generation,
-    NewAccess, NewFamily, Rotation,
+    AccessRecord, ClientRecord, CodeRecord, ConsentRecord, FamilyRecord, NewAccess, NewFamily,
+    Rotation,
 };
 
 /// Error of an operation of a [`Store`].

@@ -4,10 +4,12 @@ use core::time::Duration;
 
 use client_auth::ClientAuthRecord;
 use oauth_types::{
-    AccessTokenInfo, ClientId, ClientMetadata, CodeChallenge, Entropy, GrantType, Issuer,
-    RedirectUri, ResourceUri, ScopeSet, SecretDigest, Subject, Thumbprint, UnixTime,
+    AccessTokenInfo, ClientId, ClientMetadata, CodeChallenge, GrantType, Issuer, RedirectUri,
+    ResourceUri, ScopeSet, SecretDigest, Subject, Thumbprint, UnixTime,
 };
 use serde::{Deserialize, Serialize};
+
+use super::family_id::{FamilyId, Generation};
 
 /// Registered client, or one that the operator stored.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -147,54 +149,6 @@ pub struct ConsentRecord {
     pub metadata: SecretDigest,
     /// End of the consent (exclusive): the user is not asked again while `now < until`.
     pub until: UnixTime,
-}
-
-/// Identifier of a family: all tokens of one grant, which are revoked together.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-pub struct FamilyId([u8; 16]);
-
-impl FamilyId {
-    /// Creates a fresh identifier.
-    #[must_use]
-    pub fn new(entropy: Entropy<16>) -> Self {
-        Self(entropy.into_bytes())
-    }
-
-    /// Creates an identifier from the bytes that a store or a token kept.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    /// Returns the bytes to keep.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-}
-
-/// Number of rotations of a family's refresh token.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-pub struct Generation(u64);
-
-impl Generation {
-    /// Creates a generation from its number.
-    #[must_use]
-    pub const fn new(number: u64) -> Self {
-        Self(number)
-    }
-
-    /// Returns the number; the first is 0.
-    #[must_use]
-    pub const fn get(self) -> u64 {
-        self.0
-    }
-
-    /// Returns the next generation.
-    #[must_use]
-    pub const fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
-    }
 }
 
 /// Family to be stored, when a code is redeemed or by a grant without a code.
