@@ -4,6 +4,7 @@
 //! inside [`counted`] counts: the requests, the codes and the tokens are made before.
 
 #![expect(
+    clippy::disallowed_methods,
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "the inputs are ours, and a developer reads the output"
