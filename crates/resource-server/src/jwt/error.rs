@@ -16,7 +16,7 @@ pub enum JwtRefused {
     NotOurs,
     /// No key of the issuer verifies the signature.
     NotSigned,
-    /// The `typ` header is not that of an access token in the issuer's [profile](JwtProfile).
+    /// The `typ` header is not that of an access token in the issuer's [profile](crate::JwtProfile).
     Type,
     /// The claims are those of another kind of token, such as an ID token.
     NotAccessToken,
