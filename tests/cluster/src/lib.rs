@@ -234,9 +234,16 @@ impl Cluster {
     fn signal(&self, signal: &str) -> io::Result<()> {
         let file = fs::read_to_string(self.data().join("postmaster.pid"))?;
         let parent = file.lines().next().unwrap_or_default();
+        // The parent comes first, so that it starts and ends no others meanwhile.
+        run(Command::new("kill").args([signal, parent]))?;
         let children = run(Command::new("ps").args(["-o", "pid=", "--ppid", parent]))?;
-        let mut kill = Command::new("kill");
-        run(kill.arg(signal).arg(parent).args(children.split_whitespace())).map(drop)
+        for child in children.split_whitespace() {
+            // A connection may have ended since its process was listed.
+            run(Command::new("kill").args([signal, child])).map(drop).or_else(|error| {
+                if Path::new("/proc").join(child).exists() { Err(error) } else { Ok(()) }
+            })?;
+        }
+        Ok(())
     }
 
     fn program(&self, name: &str) -> Command {
