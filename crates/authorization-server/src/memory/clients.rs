@@ -13,6 +13,7 @@ pub(super) struct Clients {
     by_id: HashMap<ClientId, ClientRecord>,
     /// Clients that registered themselves and never got a token, the one that is forgotten first in front.
     unused: BTreeSet<(Option<UnixTime>, UnixTime, ClientId)>,
+    /// Ends of the other clients that registered themselves; strangers cannot add to it, because it takes a token.
     expiries: Expiries<ClientId>,
 }
 
@@ -51,8 +52,7 @@ impl Clients {
         if !self.has_room(&record, max_clients) && !self.remove_oldest_unused() {
             return CreateOutcome::QuotaReached;
         }
-        if let Some(until) = record.unused_until {
-            self.expiries.insert(until, record.client_id.clone());
+        if record.unused_until.is_some() {
             self.unused.insert(place(&record));
         }
         self.by_id.insert(record.client_id.clone(), record);
@@ -75,12 +75,21 @@ impl Clients {
     pub(super) fn keep(&mut self, family: &NewFamily) {
         let Some(record) = self.by_id.get_mut(&family.client_id) else { return };
         let Some(until) = record.unused_until else { return };
-        self.unused.remove(&place(record));
-        record.unused_until = Some(until.max(family.client_needed_until()));
+        let was_unused = self.unused.remove(&place(record));
+        let until = until.max(family.client_needed_until());
+        record.unused_until = Some(until);
+        if was_unused {
+            self.expiries.insert(until, record.client_id.clone());
+        }
     }
 
     /// Removes at most `left` forgotten clients, and counts them down.
     pub(super) fn sweep(&mut self, settled: UnixTime, left: &mut usize) {
+        let has_ended = |unused: &(Option<UnixTime>, _, _)| unused.0 <= Some(settled);
+        while *left > 0 && self.unused.first().is_some_and(has_ended) && self.remove_oldest_unused()
+        {
+            *left -= 1;
+        }
         while *left > 0
             && let Some(client_id) = self.expiries.pop(settled)
         {
@@ -94,5 +103,35 @@ impl Clients {
                 None => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use client_auth::ClientAuthRecord;
+    use oauth_types::ScopeSet;
+
+    use super::*;
+
+    const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
+
+    fn registered(number: u64) -> ClientRecord {
+        let client_id = ClientId::parse(&format!("client-{number}")).unwrap();
+        let authentication = ClientAuthRecord::public();
+        let scopes = ScopeSet::default();
+        let mut record = ClientRecord::client_credentials(client_id, authentication, scopes, NOW);
+        record.unused_until = Some(UnixTime::from_secs(NOW.as_secs() + 1 + number));
+        record
+    }
+
+    #[test]
+    fn strangers_that_register_leave_no_trace_of_evicted_clients() {
+        let mut clients = Clients::default();
+        for number in 0..1000 {
+            let created = clients.create(registered(number), 10, || NOW);
+            assert_eq!(created, CreateOutcome::Created);
+        }
+        assert_eq!((clients.by_id.len(), clients.unused.len()), (5, 5));
+        assert!(clients.expiries.pop(UnixTime::from_secs(u64::MAX)).is_none());
     }
 }

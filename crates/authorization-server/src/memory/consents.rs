@@ -20,8 +20,12 @@ impl Consents {
     }
 
     pub(super) fn put(&mut self, consent: ConsentRecord) {
-        self.expiries.insert(consent.until, consent.key);
-        self.by_key.insert(consent.key, consent);
+        let (key, until) = (consent.key, consent.until);
+        let before = self.by_key.insert(key, consent);
+        // A prolonged consent is put back into the order when its earlier end comes.
+        if before.is_none_or(|before| until < before.until) {
+            self.expiries.insert(until, key);
+        }
     }
 
     /// Removes the consents of these clients and subjects.
@@ -34,9 +38,13 @@ impl Consents {
         while *left > 0
             && let Some(key) = self.expiries.pop(now)
         {
-            if self.by_key.get(&key).is_some_and(|consent| consent.until <= now) {
-                self.by_key.remove(&key);
-                *left -= 1;
+            match self.by_key.get(&key).map(|consent| consent.until) {
+                Some(until) if now < until => self.expiries.insert(until, key),
+                Some(_) => {
+                    self.by_key.remove(&key);
+                    *left -= 1;
+                }
+                None => {}
             }
         }
     }
