@@ -325,21 +325,23 @@ impl Holdings {
                 }
             }
             Goal::Scope { .. } if is_declined(&error) || !concerns_all(&error) => {}
-            _ if let Error::TooManyWindows(error) = &error => {
-                let wait = error.until.saturating_duration_since(now());
-                self.logins.hold(Error::TooManyWindows(*error), wait, at);
-            }
             // The server may have removed the registration, and the next login registers anew.
             Goal::Login { .. } if is_refusal(&error) && retry_after.is_none() => {
                 self.logins.fail_leniently(error.clone(), at);
             }
-            _ => {
-                let respite = (is_declined(&error) || is_away(&error)).then_some(RESPITE);
-                self.logins.fail(error.clone(), retry_after.max(respite), at);
-                if is_unreachable(&error) {
-                    self.logins.shorten();
+            _ => match &error {
+                Error::TooManyWindows(error) => {
+                    let wait = error.until.saturating_duration_since(now());
+                    self.logins.hold(Error::TooManyWindows(*error), wait, at);
                 }
-            }
+                error => {
+                    let respite = (is_declined(error) || is_away(error)).then_some(RESPITE);
+                    self.logins.fail(error.clone(), retry_after.max(respite), at);
+                    if is_unreachable(error) {
+                        self.logins.shorten();
+                    }
+                }
+            },
         }
         if leads_to_login { Ok(()) } else { Err(error) }
     }
