@@ -192,6 +192,7 @@ async fn call(url: &str, visits: usize, calls: &[&str]) -> anyhow::Result<()> {
         let mut request = CallToolRequestParams::new((*tool).to_owned());
         request.arguments = Some(serde_json::from_str(arguments)?);
         let answer = mcp.call_tool(request).await?;
+        ensure!(answer.is_error != Some(true), "{tool} fails: {answer:?}");
         let answer = serde_json::to_string(&answer.content)?;
         ensure!(answer.contains(text), "{tool} answers {answer}");
     }

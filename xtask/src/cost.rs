@@ -23,14 +23,18 @@ pub(crate) fn run(workspace: &Workspace, bless: bool) -> Result<(), Error> {
     let program = workspace.target.join("release/cost");
     let compiler = cmd!(sh, "rustc --version").quiet().read()?;
     let mut counted = BTreeMap::new();
-    for path in cmd!(sh, "{program}").quiet().read()?.lines() {
+    for line in cmd!(sh, "{program}").quiet().read()?.lines() {
+        let (path, runs) = line.split_once(' ').ok_or("the program lists paths and their runs")?;
+        let runs: u64 = runs.parse()?;
         let tool = ["--tool=callgrind", "--collect-atstart=no", "--callgrind-out-file=/dev/null"];
         let output =
             cmd!(sh, "valgrind {tool...} --toggle-collect=cost::counted* {program} {path}");
         let output = output.quiet().read_stderr()?;
         let total = output.lines().find_map(|line| line.split_once("Collected : ")?.1.parse().ok());
-        let total: u64 = total.ok_or_else(|| format!("callgrind counted nothing: {output}"))?;
-        counted.insert(path.to_owned(), total / RUNS);
+        // Callgrind counts 0 if it does not find the function, for example after a change of its name.
+        let total = total.filter(|total: &u64| *total > 0);
+        let total = total.ok_or_else(|| format!("callgrind counted nothing: {output}"))?;
+        counted.insert(path.to_owned(), total / runs);
     }
     if bless {
         sh.write_file(KEPT, write(&compiler, &counted))?;
@@ -51,9 +55,6 @@ pub(crate) fn run(workspace: &Workspace, bless: bool) -> Result<(), Error> {
     })
 }
 
-/// Runs of a path, as in tests/cost.
-const RUNS: u64 = 200;
-
 fn write(compiler: &str, counted: &BTreeMap<String, u64>) -> String {
     let lines = counted.iter().map(|(path, count)| format!("{path} {count}\n"));
     format!("# {compiler}\n{}", lines.collect::<String>())
@@ -64,7 +65,9 @@ fn read(kept: &str) -> BTreeMap<String, u64> {
     lines.filter_map(|(path, count)| Some((path.to_owned(), count.parse().ok()?))).collect()
 }
 
-/// Returns the paths that take more than they did, and those without a figure.
+/// Returns the paths that take more than they did, those that take less than half, and those without a figure.
+///
+/// A path that takes less than half may not do its work any more.
 fn findings(
     kept: &BTreeMap<String, u64>,
     counted: &BTreeMap<String, u64>,
@@ -75,6 +78,9 @@ fn findings(
         Some(before) if *count > before + before * tolerance / 100 => {
             Some(format!("{path} takes {count} instructions; it took {before}"))
         }
+        Some(before) if *count < before / 2 => Some(format!(
+            "{path} takes only {count} instructions; it took {before}: check that it does its work"
+        )),
         Some(_) => None,
     };
     let gone = kept.keys().filter(|path| !counted.contains_key(*path));
@@ -94,6 +100,8 @@ mod tests {
     fn a_path_that_takes_a_twentieth_more_is_found() {
         let kept = figures("# rustc 1.0\ntoken 1000\nform 200\n");
         assert_eq!(findings(&kept, &figures("token 1050\nform 100"), 5), Vec::<String>::new());
+        let found = findings(&kept, &figures("token 499"), 5);
+        assert!(found[0].contains("takes only 499 instructions; it took 1000"), "{found:?}");
         let found = findings(&kept, &figures("token 1051\nnew 1"), 5);
         assert_eq!(
             found,

@@ -95,6 +95,11 @@ fn a_reason_behind_a_stage_has_no_colon() {
         InvalidUri::Userinfo,
         InvalidUri::Port,
         InvalidUri::Fragment,
+        InvalidUri::PublicHost,
+        InvalidUri::Query,
+        InvalidUri::EmptySegment,
+        InvalidUri::DotSegment,
+        InvalidUri::ReservedParameter,
     ];
     let documents = [
         DocumentError::TooLarge,
@@ -105,6 +110,7 @@ fn a_reason_behind_a_stage_has_no_colon() {
         member(MemberRule::Scope(InvalidScope::Empty)),
         member(MemberRule::Parameter { name: "code" }),
         member(MemberRule::Value { expected: "`Bearer`" }),
+        member(MemberRule::Uri(InvalidUri::PlainHttp)),
     ];
     let documents = documents.map(|error| FlowErrorKind::Document { url: url(), error });
     let kinds = (rules.map(FlowErrorKind::NamedUrl).into_iter().chain(documents))
@@ -263,11 +269,12 @@ fn registrations() -> String {
 
 fn transport() -> String {
     use TransportErrorKind::{
-        Connect, Interrupted, LocalAddress, Name, Proxy, Refused, Timeout, Tls, TooLarge,
+        Busy, Connect, Interrupted, LocalAddress, Name, Proxy, PublicAddress, Refused, Timeout,
+        Tls, TooLarge, Url,
     };
     const _: fn(TransportErrorKind) = |kind| match kind {
         Name | Refused | Tls | Proxy | Connect | Timeout | Interrupted | LocalAddress
-        | TooLarge => {}
+        | PublicAddress | Url | Busy | TooLarge => {}
     };
     [
         (Name, "user", "check the address and the network"),
@@ -278,9 +285,13 @@ fn transport() -> String {
         (Timeout, "user", "try again later"),
         (Interrupted, "user", "try again, and check the address"),
         (LocalAddress, "host's programmer", "allow local addresses, if the server is there"),
+        (PublicAddress, "host's programmer", "use https, or a host of the private network"),
+        (Url, "host's programmer", "use https"),
+        (Busy, "user", "try again later"),
         (TooLarge, "user, then operator of the server", "check the address; shorten the document"),
     ]
     .map(|(kind, actor, action)| {
+        assert!(!kind.to_string().contains(": "), "it follows the name of a stage or peer: {kind}");
         row(&format!("TransportError: {kind:?}"), &TransportError::new(kind), actor, action)
     })
     .concat()

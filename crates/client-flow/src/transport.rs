@@ -107,6 +107,12 @@ pub enum TransportErrorKind {
     Interrupted,
     /// The host name resolves to an address of this machine or its network, where the server does not belong.
     LocalAddress,
+    /// The host name of a development host resolves to a public address.
+    PublicAddress,
+    /// The URL is neither https nor http on a loopback or development host.
+    Url,
+    /// The HTTP client resolves too many names at once.
+    Busy,
     /// The response body is longer than [`SendRequest::MAX_BODY`](crate::SendRequest::MAX_BODY).
     TooLarge,
 }
@@ -141,6 +147,14 @@ impl fmt::Display for TransportErrorKind {
                 "the name leads to an address of this machine or its network; if the server \
                  belongs there, set `ClientConfig::allows_local_addresses`"
             }
+            Self::PublicAddress => {
+                "the name leads to a public address, where http is not allowed; use https, or a \
+                 host of the private network"
+            }
+            Self::Url => {
+                "the URL is neither https nor http on a loopback or development host; use https"
+            }
+            Self::Busy => "this client resolves too many names at once; try again later",
             Self::TooLarge => {
                 "the response is too long; check the address, and if it is right, the server's \
                  operator has to send a shorter document"

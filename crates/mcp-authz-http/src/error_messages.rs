@@ -56,6 +56,7 @@ fn requests() -> String {
         (TooLarge, "host's programmer", "check the address; raise the limit"),
     ]
     .map(|(kind, actor, action)| {
+        assert!(!kind.to_string().contains(": "), "it follows the name of the peer: {kind}");
         row(&format!("HttpError: {kind:?}"), &HttpError::from(kind), actor, action)
     })
     .concat()

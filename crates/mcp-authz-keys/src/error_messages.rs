@@ -21,6 +21,7 @@ fn every_error_says_what_to_do() {
             KeyFileError::Mount { .. } = KeyFileError::Mount { path, rule: MountRule::Mode } => "operator", "see `MountRule`";
             KeyFileError::Malformed = KeyFileError::Malformed => "operator", "restore the file";
             KeyFileError::NoEntropy = KeyFileError::NoEntropy => "operator", "try again, then check the system";
+            KeyFileError::Contended = KeyFileError::Contended => "operator", "end what replaces the file";
             KeyFileError::Io(_) = KeyFileError::Io(io()) => "operator", "check path, folder and disk";
         }),
         table!(MountRule {

@@ -58,6 +58,8 @@ pub enum KeyFileError {
     Malformed,
     /// The system's random source failed.
     NoEntropy,
+    /// The file is replaced again and again, so that it could not be locked.
+    Contended,
     /// The file system returned an error.
     Io(io::Error),
 }
@@ -91,6 +93,9 @@ impl fmt::Display for KeyFileError {
             }
             Self::NoEntropy => {
                 "the system's random source failed: try again, and check the system if that lasts"
+            }
+            Self::Contended => {
+                "the file of server keys is replaced again and again: end what does that, and try again"
             }
             Self::Io(_) => {
                 "the file of server keys cannot be read or written: check its path, its folder and the disk"
@@ -257,8 +262,7 @@ pub fn rotate_server_key(file: impl AsRef<Path>) -> Result<(), KeyFileError> {
             return Ok(write(&lines, file, NamedTempFile::persist)?);
         }
     }
-    Err(io::Error::other("the file of server keys is replaced again and again: end what does that")
-        .into())
+    Err(KeyFileError::Contended)
 }
 
 /// Adds a new key in front of these.

@@ -10,7 +10,7 @@ pub enum OpenError {
     ///
     /// The error does not repeat it, because it may contain a password.
     Url,
-    /// The server is on another machine and the connection would not be encrypted.
+    /// The connection has to be encrypted, because the server is on another machine or the URL says so.
     ///
     /// An attacker on the network could read and change everything. The URL needs `sslmode=require`, with the feature
     /// `rustls`, or `sslmode=disable` where the network is trusted.
@@ -49,7 +49,7 @@ impl fmt::Display for OpenError {
                  `postgres://user@host/database`"
             }
             Self::NeedsTls => {
-                "the database is on another machine, and the connection would not be encrypted: build with the feature \
+                "the connection has to be encrypted, and this program was built without TLS: build with the feature \
                  `rustls`, or set `sslmode=disable` where the network is trusted"
             }
             Self::Certificates => {
@@ -69,8 +69,8 @@ impl fmt::Display for OpenError {
             Self::Unsafe(setting) => {
                 return write!(
                     f,
-                    "`{setting}` has another value than expected, with which a crash can undo a change that was \
-                     answered, and make a used code or refresh token valid again: set {setting}=on"
+                    "`{setting}` is off, so that a crash can undo a change that was answered, and make a used code or \
+                     refresh token valid again: set {setting}=on"
                 );
             }
             Self::ReadOnly => {

@@ -164,12 +164,12 @@ async fn inspect(client: &Client, settings: &Settings) -> Result<Takes, OpenErro
             return Err(OpenError::Unsafe(setting));
         }
     }
-    if row.try_get::<_, &str>(3)? != settings.synchronous.name() {
-        return Err(OpenError::Unsafe("synchronous_commit"));
-    }
-    if row.try_get::<_, &str>(5)? != "read committed" || !row.try_get::<_, bool>(8)? {
+    let is_as_asked = row.try_get::<_, &str>(3)? == settings.synchronous.name()
+        && row.try_get::<_, &str>(5)? == "read committed"
+        && row.try_get::<_, bool>(8)?;
+    if !is_as_asked {
         return Err(OpenError::Unfit(
-            "isolation, timeouts or schema are not as this connection set them: let the pooler between this server \
+            "synchronous_commit, isolation, timeouts or schema are not as this connection set them: let the pooler between this server \
              and the database keep settings, and pass the startup parameter `options` on",
         ));
     }

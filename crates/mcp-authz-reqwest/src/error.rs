@@ -152,6 +152,9 @@ pub(crate) fn transport(error: HttpError) -> TransportError {
         HttpErrorKind::Timeout => TransportErrorKind::Timeout,
         HttpErrorKind::Interrupted => TransportErrorKind::Interrupted,
         HttpErrorKind::TooLarge => TransportErrorKind::TooLarge,
+        HttpErrorKind::PublicAddress => TransportErrorKind::PublicAddress,
+        HttpErrorKind::Url => TransportErrorKind::Url,
+        HttpErrorKind::Busy => TransportErrorKind::Busy,
         _ => TransportErrorKind::Connect,
     });
     match error.into_source() {
@@ -179,14 +182,19 @@ impl fmt::Display for Error {
             ),
             Self::Flow(error) => error.fmt(f),
             Self::Visit(error) => error.fmt(f),
+            Self::CallbackPort { port: 0, kind } => write!(
+                f,
+                "no port of the loopback address can be listened on ({kind}): check that this \
+                 machine has a loopback address, and a free port"
+            ),
             Self::CallbackPort { port, kind: io::ErrorKind::AddrInUse } => write!(
                 f,
-                "another program listens on port {port} of 127.0.0.1: end it, or use another port \
+                "another program listens on port {port} of the loopback address: end it, or use another port \
                  and register its redirect URI"
             ),
             Self::CallbackPort { port, kind } => write!(
                 f,
-                "port {port} of 127.0.0.1 cannot be listened on ({kind}): use another port and \
+                "port {port} of the loopback address cannot be listened on ({kind}): use another port and \
                  register its redirect URI"
             ),
             Self::Identity(error) => error.fmt(f),

@@ -95,3 +95,27 @@ fn every_error_says_what_to_do() {
     ];
     insta::assert_snapshot!(text.concat());
 }
+
+/// A failure of the HTTP client keeps its advice in a flow.
+#[test]
+fn each_kind_of_http_failure_has_its_own_in_a_flow() {
+    use mcp_authz_http::{HttpError, HttpErrorKind};
+
+    for kind in [
+        HttpErrorKind::Url,
+        HttpErrorKind::LocalAddress,
+        HttpErrorKind::PublicAddress,
+        HttpErrorKind::Busy,
+        HttpErrorKind::Name,
+        HttpErrorKind::Refused,
+        HttpErrorKind::Tls,
+        HttpErrorKind::Proxy,
+        HttpErrorKind::Connect,
+        HttpErrorKind::Timeout,
+        HttpErrorKind::Interrupted,
+        HttpErrorKind::TooLarge,
+    ] {
+        let in_flow = error::transport(HttpError::from(kind)).kind();
+        assert_eq!(format!("{in_flow:?}"), format!("{kind:?}"));
+    }
+}

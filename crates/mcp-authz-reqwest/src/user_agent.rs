@@ -25,9 +25,13 @@ impl fmt::Display for VisitError {
                 "no browser could be opened for the login: run the program where there is one, or \
                  give the client a user agent (`AuthorizedClientBuilder::user`)"
             }
-            Self::Declined => "the login was cancelled: send the request again to begin another",
+            Self::Declined => {
+                "the login was cancelled: log in (`AuthorizedClient::log_in`), or send the request \
+                 again after half a minute, to begin another"
+            }
             Self::Timeout => {
-                "the login was not finished in time: send the request again to begin another"
+                "the login was not finished in time: log in (`AuthorizedClient::log_in`), or send \
+                 the request again after half a minute, to begin another"
             }
         })
     }

@@ -10,26 +10,27 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// Claims that the checks of a token read, with the member of [`AccessTokenInfo`](crate::AccessTokenInfo) to use.
-const RESERVED: [(&str, &str); 18] = [
-    ("active", "the verifier's answer"),
-    ("appid", "client_id"),
-    ("aud", "audience"),
-    ("azp", "client_id"),
-    ("cid", "client_id"),
-    ("client_id", "client_id"),
-    ("cnf", "jkt"),
-    ("exp", "expires_at"),
-    ("gty", "the verifier's answer"),
-    ("iat", "the verifier's answer"),
-    ("iss", "issuer"),
-    ("nbf", "the verifier's answer"),
-    ("scope", "scopes"),
-    ("scp", "scopes"),
-    ("sub", "subject"),
-    ("token_type", "jkt"),
-    ("token_use", "the verifier's answer"),
-    ("typ", "the verifier's answer"),
+/// Claims that the checks of a token read, with the member of [`AccessTokenInfo`](crate::AccessTokenInfo) that has the
+/// verified value, if one does.
+const RESERVED: [(&str, Option<&str>); 18] = [
+    ("active", None),
+    ("appid", Some("client_id")),
+    ("aud", Some("audience")),
+    ("azp", Some("client_id")),
+    ("cid", Some("client_id")),
+    ("client_id", Some("client_id")),
+    ("cnf", Some("jkt")),
+    ("exp", Some("expires_at")),
+    ("gty", None),
+    ("iat", None),
+    ("iss", Some("issuer")),
+    ("nbf", None),
+    ("scope", Some("scopes")),
+    ("scp", Some("scopes")),
+    ("sub", Some("subject")),
+    ("token_type", Some("jkt")),
+    ("token_use", None),
+    ("typ", None),
 ];
 
 /// Names of the claims that a verifier passes on besides those that it checks.
@@ -44,7 +45,7 @@ const RESERVED: [(&str, &str); 18] = [
 /// let names = ClaimNames::new(["groups", "email"])?;
 /// assert_eq!(names.iter().collect::<Vec<_>>(), ["groups", "email"]);
 /// let error = ClaimNames::new(["sub"]).unwrap_err();
-/// assert_eq!(error, InvalidClaimName::Reserved { name: "sub", instead: "subject" });
+/// assert_eq!(error, InvalidClaimName::Reserved { name: "sub", instead: Some("subject") });
 /// # Ok::<(), InvalidClaimName>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -64,8 +65,8 @@ pub enum InvalidClaimName {
     Reserved {
         /// Name of the claim.
         name: &'static str,
-        /// Source of the verified value.
-        instead: &'static str,
+        /// Member of [`AccessTokenInfo`](crate::AccessTokenInfo) that has the verified value; `None` if it is not passed on.
+        instead: Option<&'static str>,
     },
 }
 
@@ -86,9 +87,13 @@ impl fmt::Display for InvalidClaimName {
                     "more than {most} claims are to be passed on: name only those that handlers read"
                 )
             }
-            Self::Reserved { name, instead } => write!(
+            Self::Reserved { name, instead: Some(instead) } => write!(
                 f,
                 "the checks of a token read `{name}`, so it is not passed on: use {instead} of the verified token"
+            ),
+            Self::Reserved { name, instead: None } => write!(
+                f,
+                "the checks of a token read `{name}`, so it is not passed on: leave it out of the list"
             ),
         }
     }

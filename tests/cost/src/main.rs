@@ -41,7 +41,7 @@ const PATHS: &[Path] = &[
 
 fn main() {
     match std::env::args().nth(1) {
-        None => PATHS.iter().for_each(|(name, _)| println!("{name}")),
+        None => PATHS.iter().for_each(|(name, _)| println!("{name} {RUNS}")),
         Some(wanted) => {
             let (_, prepare) = PATHS.iter().find(|(name, _)| *name == wanted).unwrap();
             let mut runs = prepare();

@@ -17,7 +17,7 @@ const ADDRESSES: [&str; 2] = ["127.0.0.1:8001", "127.0.0.1:8000"];
 
 /// Proxy with a block on the page.
 struct Proxy {
-    /// Program, which Debian puts into a folder of administrators.
+    /// Program by its name, and by the path at which Debian has it if the search path lacks that folder.
     programs: [&'static str; 2],
     args: &'static [&'static str],
     /// Beginning of the block, after its fence.

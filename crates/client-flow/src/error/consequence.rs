@@ -24,7 +24,12 @@ impl FlowError {
     pub fn is_transient(&self) -> bool {
         use TokenErrorCode::{ServerError, TemporarilyUnavailable};
         match &self.kind {
-            FlowErrorKind::Transport(error) => error.kind() != TransportErrorKind::LocalAddress,
+            FlowErrorKind::Transport(error) => !matches!(
+                error.kind(),
+                TransportErrorKind::LocalAddress
+                    | TransportErrorKind::PublicAddress
+                    | TransportErrorKind::Url
+            ),
             FlowErrorKind::NotLoaded | FlowErrorKind::NotSigned => true,
             FlowErrorKind::Status(status) => is_transient_status(*status),
             FlowErrorKind::Refused(answer) => {

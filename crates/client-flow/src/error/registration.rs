@@ -69,16 +69,16 @@ impl fmt::Display for RegistrationError {
                 f.write_str(match (*status, error.as_ref().map(|error| &error.error)) {
                     (_, Some(RegistrationErrorCode::TemporarilyUnavailable)) => "; try again later",
                     (status, _) if is_transient_status(status) => "; try again later",
-                    (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => {
-                        ", because the server does not register every client; configure \
-                         credentials that its operator gives out (`ClientConfig::pre_registered`)"
-                    }
                     (_, Some(RegistrationErrorCode::InvalidRedirectUri)) => {
                         "; configure a redirect URI that the server takes, or ask its operator"
                     }
-                    _ => {
+                    (StatusCode::BAD_REQUEST, _) | (_, Some(_)) => {
                         "; change the metadata that was sent, or configure credentials that the \
                          server's operator gives out (`ClientConfig::pre_registered`)"
+                    }
+                    _ => {
+                        ", so it may not register every client; configure credentials that its \
+                         operator gives out (`ClientConfig::pre_registered`)"
                     }
                 })
             }

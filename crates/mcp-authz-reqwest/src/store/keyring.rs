@@ -38,8 +38,16 @@ impl Key {
         match entry.get_password() {
             Ok(text) => {
                 let text = Zeroizing::new(text);
-                let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(&*text).map_err(failed)?);
-                let bytes: &[u8; 32] = bytes.as_slice().try_into().map_err(failed)?;
+                // The errors of the decoder would quote the text.
+                let foreign = || {
+                    failed(
+                        "the entry in the keyring is not a key of this program: remove it, and log \
+                         in again",
+                    )
+                };
+                let bytes = URL_SAFE_NO_PAD.decode(&*text).map_err(|_| foreign())?;
+                let bytes = Zeroizing::new(bytes);
+                let bytes: &[u8; 32] = bytes.as_slice().try_into().map_err(|_| foreign())?;
                 Ok(Self(XChaCha20Poly1305::new(bytes.into())))
             }
             Err(keyring_core::Error::NoEntry) => {
